@@ -1,0 +1,2 @@
+//! WebSocket for any runtime.
+pub use sockeye_core as core;
