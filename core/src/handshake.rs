@@ -1,1 +1,4 @@
 //! Handshake.
+/// Bounds on the head.
+#[derive(Clone, Debug, Default)]
+pub struct HeadLimits {}
