@@ -1,0 +1,1 @@
+//! A client without sockets, with a virtual clock (to be written).
