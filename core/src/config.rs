@@ -5,7 +5,7 @@ use core::fmt;
 use core::ops::Deref;
 use core::time::Duration;
 
-use crate::handshake::HeadLimits;
+use crate::handshake::HttpLimits;
 
 /// How received messages are handed over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,7 +67,7 @@ pub struct Config {
     /// How long the opening handshake may take as a whole, TLS included; 10 s.
     pub handshake_timeout: Duration,
     /// Bounds on the head of an HTTP request or response.
-    pub head: HeadLimits,
+    pub head: HttpLimits,
 }
 
 impl Config {
@@ -127,7 +127,7 @@ impl Default for Config {
             soft_mark: 64 << 10,
             hard_mark: 1 << 20,
             handshake_timeout: Duration::from_secs(10),
-            head: HeadLimits::default(),
+            head: HttpLimits::default(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Sans-IO WebSocket core.
 #![no_std]
+#![forbid(unsafe_code)]
 extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
@@ -11,6 +12,7 @@ mod connection;
 mod endpoint;
 mod frame;
 pub mod handshake;
+<<<<<<< HEAD
 mod mask;
 mod message;
 mod receive;
@@ -30,3 +32,6 @@ pub use message::{
 };
 pub use send::{Output, SendError, Sender, Transmit};
 pub use time::{Deadline, Time};
+=======
+pub mod time;
+>>>>>>> handshake

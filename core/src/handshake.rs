@@ -1,4 +1,0 @@
-//! Handshake.
-/// Bounds on the head.
-#[derive(Clone, Debug, Default)]
-pub struct HeadLimits {}
