@@ -12,7 +12,6 @@ mod connection;
 mod endpoint;
 mod frame;
 pub mod handshake;
-<<<<<<< HEAD
 mod mask;
 mod message;
 mod receive;
@@ -32,6 +31,3 @@ pub use message::{
 };
 pub use send::{Output, SendError, Sender, Transmit};
 pub use time::{Deadline, Time};
-=======
-pub mod time;
->>>>>>> handshake
