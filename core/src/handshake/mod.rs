@@ -16,6 +16,8 @@
 //! could see another end of the head than the proxy before it. So a bare line feed is an error,
 //! and a parser that does not stop exactly where the scan did is one too.
 
+mod authority;
+mod body;
 mod client;
 mod error;
 mod field;
@@ -26,6 +28,7 @@ mod server;
 mod upgrade;
 mod url;
 
+pub use authority::Host;
 pub use client::{ClientHandshake, ClientRequest, ConnectError, InvalidResponse, Opened};
 pub use error::HandshakeError;
 pub use field::InvalidField;
@@ -34,4 +37,4 @@ pub use request::{BodyLength, Request};
 pub use response::Response;
 pub use server::{Received, ServerHandshake};
 pub use upgrade::{Accept, NotOffered, Upgrade};
-pub use url::{Host, InvalidUrl, Scheme, Url};
+pub use url::{InvalidUrl, Scheme, Url};
