@@ -49,14 +49,6 @@ pub trait Endpoint {
     fn wants_input(&self) -> bool;
     /// See [`Connection::is_drained`].
     fn is_drained(&self) -> bool;
-    /// Whether the endpoint itself can be dropped: not before `is_drained`.
-    ///
-    /// A handler may still have work to do when its transport is gone. Until this is true,
-    /// go on with `handle_wake` and `handle_timeout`; a driver that drops the endpoint
-    /// earlier, for want of time, cuts that work off.
-    fn is_finished(&self) -> bool {
-        self.is_drained()
-    }
     /// See [`Connection::lend`].
     fn lend(&mut self, buffer: Vec<u8>);
     /// See [`Connection::reclaim`].
