@@ -238,7 +238,7 @@ impl From<Bytes> for OwnedMessage {
 const INLINE: usize = 30;
 
 #[derive(Clone, Copy)]
-struct Inline {
+pub(crate) struct Inline {
     len: u8,
     bytes: [u8; INLINE],
 }

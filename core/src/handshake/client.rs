@@ -294,10 +294,10 @@ impl ClientHandshake {
         if !upgrade.eq_ignore_ascii_case(b"websocket") {
             return Err(InvalidResponse::Upgrade.into());
         }
-        let mut connections = response
-            .fields()
-            .filter(|(name, _)| name.eq_ignore_ascii_case("Connection"));
-        if !connections.any(|(_, value)| names(value, "upgrade")) {
+        if !response
+            .values("Connection")
+            .any(|value| names(value, "upgrade"))
+        {
             return Err(InvalidResponse::Connection.into());
         }
         if one("Sec-WebSocket-Accept", InvalidResponse::Accept)? != self.expected {
@@ -334,13 +334,12 @@ enum Values<'a> {
 
 impl<'a> Values<'a> {
     fn of(response: &'a Response, name: &str) -> Self {
-        let values = response
-            .fields()
-            .filter(|(other, _)| other.eq_ignore_ascii_case(name));
-        values.fold(Self::None, |seen, (_, value)| match seen {
-            Self::None => Self::One(value),
-            Self::One(_) | Self::Several => Self::Several,
-        })
+        response
+            .values(name)
+            .fold(Self::None, |seen, value| match seen {
+                Self::None => Self::One(value),
+                Self::One(_) | Self::Several => Self::Several,
+            })
     }
 }
 

@@ -128,6 +128,14 @@ impl Response {
         self.fields.get(name)
     }
 
+    /// The values of all fields of this name, in any case, in order.
+    pub fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        let fields = self.fields.iter();
+        fields
+            .filter(move |(other, _)| other.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+    }
+
     /// The body.
     pub fn content(&self) -> &Bytes {
         &self.content
