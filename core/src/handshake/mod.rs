@@ -38,3 +38,6 @@ pub use response::Response;
 pub use server::{Received, ServerHandshake};
 pub use upgrade::{Accept, NotOffered, Upgrade};
 pub use url::{InvalidUrl, Scheme, Url};
+
+#[cfg(test)]
+mod tests;
