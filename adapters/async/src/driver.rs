@@ -47,7 +47,7 @@ impl<T: Transport, E: Endpoint, C: Timer> Driver<T, E, C> {
         }
     }
 
-    /// The next item; `None` once the endpoint is drained.
+    /// The next item; `None` once the endpoint is finished.
     ///
     /// What is queued is written before this waits, and between two reads, so
     /// that all answers to one read leave together.
@@ -116,7 +116,13 @@ impl<T: Transport, E: Endpoint, C: Timer> Driver<T, E, C> {
             }
             let written = self.write(cx, now);
             if self.endpoint.is_drained() {
-                return Poll::Ready(self.endpoint.poll_item(now));
+                match self.endpoint.poll_item(now) {
+                    None if !self.endpoint.is_finished() => {
+                        now = ready!(self.wait(cx, now));
+                        continue;
+                    }
+                    last => return Poll::Ready(last),
+                }
             }
             if written.any && self.endpoint.holds_input() {
                 continue;

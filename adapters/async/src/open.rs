@@ -89,8 +89,8 @@ pub async fn connect<T: Transport, C: Timer>(
                     error,
                 },
             })?;
-    let connection = Connection::client(config, Seed::new(seed), timer.now());
-    Ok(WebSocket::new(connection, &left_over, transport, timer).with_opened(opened))
+    let connection = Connection::client(config, &Seed::new(seed), timer.now());
+    Ok(WebSocket::new(connection, left_over, transport, timer).with_opened(opened))
 }
 
 enum Failure {
@@ -184,7 +184,7 @@ pub async fn accept<T: Transport, C: Timer>(
     match answer {
         Answer::Accept { opened, left_over, .. } => {
             let connection = Connection::server(config, timer.now());
-            Ok(WebSocket::new(connection, &left_over, transport, timer).with_opened(opened))
+            Ok(WebSocket::new(connection, left_over, transport, timer).with_opened(opened))
         }
         Answer::Refuse { error, .. } => {
             let until = timer.now() + config.linger;

@@ -93,7 +93,7 @@ impl<T: Transport, C: Timer> Shared<T, C> {
         &self,
         queue: impl FnOnce(&mut Sender) -> Result<(), SendError>,
     ) -> Result<(), SendError> {
-        queue(self.lock().endpoint().connection().sender())
+        queue(self.lock().endpoint().sender())
     }
 }
 

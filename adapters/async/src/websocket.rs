@@ -60,7 +60,7 @@ pub(crate) struct Opened {
 impl<T: Transport, C: Timer> WebSocket<T, C> {
     /// After a handshake that was made elsewhere; `left_over` is what was read
     /// behind it.
-    pub fn new(connection: Connection, left_over: &[u8], transport: T, timer: C) -> Self {
+    pub fn new(connection: Connection, left_over: Vec<u8>, transport: T, timer: C) -> Self {
         Self {
             driver: Driver::new(Messages::new(connection, left_over), transport, timer),
             closed: None,
@@ -176,7 +176,7 @@ impl<T: Transport, C: Timer> WebSocket<T, C> {
     /// Several small messages go out in one write in this way, and large ones in
     /// fragments.
     pub fn sender(&mut self) -> &mut Sender {
-        self.driver.endpoint().connection().sender()
+        self.driver.endpoint().sender()
     }
 
     /// The transport, to look at.
