@@ -1,6 +1,8 @@
 //! What a handler can do with its connection.
 
-use sockeye_core::{CloseCode, Frame, MessageKind, Outgoing, SendError, Sender, SharedConfig, Time};
+use sockeye_core::{
+    CloseCode, Frame, MessageKind, Outgoing, SendError, Sender, SharedConfig, Time,
+};
 
 use crate::address::Address;
 use crate::peer::Peer;
@@ -64,7 +66,7 @@ impl<'a> Context<'a> {
     pub fn send_frame(&mut self, frame: &Frame) -> Result<(), SendError> {
         match &mut self.outward {
             None => self.sender.send_frame(frame),
-            Some(outward) => outward.send(frame.into(), self.sender, self.own, self.now),
+            Some(outward) => outward.send(message(frame), self.sender, self.own, self.now),
         }
     }
 
@@ -202,13 +204,21 @@ impl<'a> Context<'a> {
     /// [`on_writable`](crate::Handler::on_writable) will say when it is again.
     #[must_use]
     pub fn is_writable(&self) -> bool {
-        self.sender.buffered() <= self.own.config.soft_mark
+        !self.sender.wants_flush()
     }
 
     /// Whether messages can be sent: no Close has been sent or received.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.sender.is_open()
+    }
+}
+
+/// A frame as a layer sees it.
+fn message(frame: &Frame) -> Outgoing<'_> {
+    match (frame.kind(), core::str::from_utf8(frame.payload())) {
+        (MessageKind::Text, Ok(text)) => Outgoing::text(text),
+        _ => Outgoing::binary(frame.payload()),
     }
 }
 

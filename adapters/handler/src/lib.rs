@@ -12,6 +12,7 @@ mod request;
 mod router;
 mod session;
 pub mod testing;
+mod timers;
 
 pub use address::Address;
 pub use context::Context;

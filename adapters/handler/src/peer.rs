@@ -49,6 +49,14 @@ enum Stage {
     Ended,
 }
 
+/// What a session has found at its peer.
+pub(crate) struct Work {
+    /// `wake` was called since the last time.
+    pub(crate) woken: bool,
+    /// Something stays in the queue until the output is below its soft mark.
+    pub(crate) backlog: bool,
+}
+
 enum Item {
     Message(OwnedMessage),
     Frame(Frame),
@@ -97,7 +105,7 @@ impl Peer {
     /// The queue is full or the connection has ended.
     pub fn send_frame(&self, frame: &Frame) -> Result<(), PeerError> {
         let mut state = self.0.lock();
-        state.admit(frame.encoded_len())?;
+        state.admit(frame.encoded().len())?;
         let wake = state.push(Item::Frame(frame.clone()));
         unlock_and_wake(state, wake);
         Ok(())
@@ -184,39 +192,40 @@ impl Peer {
     }
 
     /// Moves what is queued to the connection while that is below its soft mark.
-    /// Returns whether something stays behind.
-    pub(crate) fn drain_into(&self, sender: &mut Sender, soft_mark: usize, hard_mark: usize) -> bool {
-        let queue = {
-            let mut state = self.0.lock();
-            if state.queue.is_empty() {
-                return false;
-            }
-            if sender.buffered() > soft_mark {
-                return true;
-            }
-            state.room = room(hard_mark);
-            core::mem::take(&mut state.queue)
-        };
-        let mut items = queue.into_iter();
-        while sender.buffered() <= soft_mark {
+    pub(crate) fn take_work(&self, sender: &mut Sender, hard_mark: usize) -> Work {
+        let mut state = self.0.lock();
+        let woken = core::mem::take(&mut state.woken);
+        let held_back = sender.wants_flush();
+        if state.queue.is_empty() || held_back {
+            let backlog = held_back && !state.queue.is_empty();
+            return Work { woken, backlog };
+        }
+        state.room = room(hard_mark);
+        let mut items = core::mem::take(&mut state.queue).into_iter();
+        // Encoding is not done under the lock, nor is anything dropped.
+        drop(state);
+        while !sender.wants_flush() {
             // A refusal means that the connection is closing: nobody is left to hear of it.
             let _ = match items.next() {
                 Some(Item::Message(message)) => sender.send(message),
                 Some(Item::Frame(frame)) => sender.send_frame(&frame),
                 Some(Item::Close(code, reason)) => sender.close(code, &reason),
-                None => return false,
+                None => break,
             };
         }
-        let mut left: Vec<Item> = items.collect();
-        if left.is_empty() {
-            return false;
+        let backlog = items.len() > 0;
+        if backlog {
+            self.put_back(items.collect());
         }
+        Work { woken, backlog }
+    }
+
+    fn put_back(&self, mut left: Vec<Item>) {
         let cost = left.iter().map(Item::cost).fold(0, u32::saturating_add);
         let mut state = self.0.lock();
         state.room = state.room.saturating_sub(cost);
         left.append(&mut state.queue);
         state.queue = left;
-        true
     }
 
     /// The connection has ended: refuses everything from here on. Waking still works.
@@ -291,7 +300,7 @@ impl Item {
     fn cost(&self) -> u32 {
         match self {
             Self::Message(message) => cost(message.as_bytes().len()),
-            Self::Frame(frame) => cost(frame.encoded_len()),
+            Self::Frame(frame) => cost(frame.encoded().len()),
             Self::Close(..) => 0,
         }
     }

@@ -47,7 +47,11 @@ impl Timers {
     /// Takes the earliest of those that have come.
     pub(crate) fn pop(&mut self, now: Time) -> Option<u64> {
         let entries = &mut self.0.as_mut()?.entries;
-        let (index, (key, at)) = entries.iter().copied().enumerate().min_by_key(|(_, (_, at))| *at)?;
+        let (index, (key, at)) = entries
+            .iter()
+            .copied()
+            .enumerate()
+            .min_by_key(|(_, (_, at))| *at)?;
         if at > now {
             return None;
         }
