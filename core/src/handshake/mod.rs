@@ -22,6 +22,7 @@ mod client;
 mod error;
 mod field;
 mod head;
+mod origin;
 mod request;
 mod response;
 mod server;
@@ -33,6 +34,7 @@ pub use client::{ClientHandshake, ClientRequest, ConnectError, InvalidResponse, 
 pub use error::HandshakeError;
 pub use field::InvalidField;
 pub use head::HttpLimits;
+pub use origin::{Forbidden, InvalidOrigin, OriginPolicy};
 pub use request::{BodyLength, Request};
 pub use response::Response;
 pub use server::{Received, ServerHandshake};

@@ -13,6 +13,13 @@ const LIMITS: HttpLimits = HttpLimits {
     body: 10,
 };
 
+const UNLIMITED: HttpLimits = HttpLimits {
+    line: usize::MAX,
+    fields: usize::MAX,
+    head: usize::MAX,
+    body: usize::MAX,
+};
+
 /// A request with a line, a number of fields and a head of these sizes.
 fn request(line: usize, fields: usize, head: usize) -> String {
     let mut request = format!("GET /{} HTTP/1.1\r\nHost: a\r\n", "x".repeat(line - 14));
@@ -141,15 +148,10 @@ fn each_byte_of_a_head_is_looked_at_once() {
     }
 }
 
-/// T1 and T3: twice the input takes twice the time. (Quadratic would be four times.)
+/// T1 and T3: twice the input takes twice the time. Quadratic would be four times, always; what
+/// else the machine does can only spoil some of the attempts.
 #[test]
 fn time_is_linear_in_the_input() {
-    const GENEROUS: HttpLimits = HttpLimits {
-        line: usize::MAX,
-        fields: usize::MAX,
-        head: usize::MAX,
-        body: usize::MAX,
-    };
     let fill = |field: &str, filling: &str, size: usize| {
         example_and(&format!(
             "{field}: {}",
@@ -173,19 +175,34 @@ fn time_is_linear_in_the_input() {
         }),
     ];
     for (name, input) in inputs {
-        let [once, twice] = [128 * 1024, 256 * 1024].map(|size| {
-            let input = input(size);
-            let mut best = Duration::MAX;
-            for _ in 0..15 {
-                let start = Instant::now();
-                let mut server = server(GENEROUS);
-                let received = server.handle_input(input.as_bytes()).unwrap().unwrap();
-                assert!(received.request.upgrade().is_ok());
-                assert_eq!(received.request.cookie("none"), None);
-                best = best.min(start.elapsed());
-            }
-            best
-        });
-        assert!(twice < once * 3, "{name}: {once:?}, then {twice:?}");
+        let (once, twice) = (input(64 * 1024), input(128 * 1024));
+        let is_linear = || best_time(&twice) < 3 * best_time(&once);
+        assert!((0..20).any(|_| is_linear()), "{name}");
+    }
+}
+
+fn best_time(input: &str) -> Duration {
+    let time = || {
+        let start = Instant::now();
+        let mut server = server(UNLIMITED);
+        let received = server.handle_input(input.as_bytes()).unwrap().unwrap();
+        assert!(received.request.upgrade().is_ok());
+        assert_eq!(received.request.cookie("none"), None);
+        start.elapsed()
+    };
+    (0..5).map(|_| time()).min().unwrap_or_default()
+}
+
+/// T10: a length is only a number until its bytes have come.
+#[test]
+fn a_declared_length_allocates_nothing() {
+    let input = format!(
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\nx",
+        usize::MAX
+    );
+    for size in [1, input.len()] {
+        let mut server = server(UNLIMITED);
+        assert_eq!(receive(&mut server, input.as_bytes().chunks(size)), None);
+        assert!(server.held() <= 2 * input.len());
     }
 }

@@ -4,6 +4,7 @@ mod client;
 mod cuts;
 mod fields;
 mod limits;
+mod origin;
 mod request;
 mod server;
 mod url;
