@@ -206,7 +206,7 @@ impl<S: Service> Service for Gate<S> {
 /// its size is most of what an idle connection costs.
 pub struct Connection<S: Service, T, K>(Driver<T, Session<Gate<S>>, Ticket<K>>);
 
-impl<S: Service, T: Transport + Unpin, K: Clock> Future for Connection<S, T, K> {
+impl<S: Service, T: Transport, K: Clock> Future for Connection<S, T, K> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -230,6 +230,9 @@ impl<S: Service, T: Transport + Unpin, K: Clock> Future for Connection<S, T, K> 
         polled
     }
 }
+
+/// Nothing in it is pinned: a handler has no address to rely on.
+impl<S: Service, T, K> Unpin for Connection<S, T, K> {}
 
 fn close<S: Service, T: Transport, K: Clock>(driver: &mut Driver<T, Session<Gate<S>>, Ticket<K>>) {
     let shared = Arc::clone(&driver.timer().shared);
