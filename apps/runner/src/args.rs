@@ -18,6 +18,7 @@ pub enum Adapter {
 
 /// The flags that all programs have; flatten them into a program's own.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Args {
     /// Address to listen on: host and port; port 0 takes a free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9001")]
