@@ -1,10 +1,10 @@
 //! The deadlines of all connections of a server, behind one timer of the runtime.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-use std::mem;
+use alloc::collections::BinaryHeap;
+use core::cmp::Reverse;
+use core::mem;
+use core::task::{Context, Waker};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Waker};
 
 use sockeye_core::{Deadline, Time};
 
@@ -124,9 +124,7 @@ impl State {
     }
 
     fn arm(&mut self, place: u32, deadline: Deadline, waker: &Waker) -> Option<Waker> {
-        let Some(entry) = self.places.get_mut(place as usize) else {
-            return None;
-        };
+        let entry = self.places.get_mut(place as usize)?;
         entry.armed = deadline;
         match &mut entry.waker {
             Some(known) => known.clone_from(waker),
@@ -179,10 +177,10 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::task::Wake;
-    use std::time::Duration;
+    use alloc::sync::Arc;
+    use alloc::task::Wake;
+    use core::sync::atomic::{AtomicUsize, Ordering};
+    use core::time::Duration;
 
     use super::*;
 

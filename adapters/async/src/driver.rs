@@ -1,7 +1,7 @@
 //! The one loop that drives a protocol endpoint over a transport.
 
+use core::task::{Context, Poll, ready};
 use std::io::{self, IoSlice};
-use std::task::{Context, Poll, ready};
 
 use sockeye_core::{Endpoint, Output, Time, Transmit};
 
@@ -21,7 +21,8 @@ const SLICES: usize = 16;
 /// progress there is: there is no task behind it.
 pub struct Driver<T, E: Endpoint, C> {
     endpoint: E,
-    transport: T,
+    /// Gone once the endpoint is drained.
+    transport: Option<T>,
     timer: C,
     /// Read while only writing was asked for; see [`poll_write`](Self::poll_write).
     stash: Option<E::Item>,
@@ -41,7 +42,7 @@ impl<T: Transport, E: Endpoint, C: Timer> Driver<T, E, C> {
     pub fn new(endpoint: E, transport: T, timer: C) -> Self {
         Self {
             endpoint,
-            transport,
+            transport: Some(transport),
             timer,
             stash: None,
         }
@@ -82,9 +83,9 @@ impl<T: Transport, E: Endpoint, C: Timer> Driver<T, E, C> {
         &mut self.endpoint
     }
 
-    /// The transport.
-    pub fn transport(&self) -> &T {
-        &self.transport
+    /// The transport, until it is closed.
+    pub fn transport(&self) -> Option<&T> {
+        self.transport.as_ref()
     }
 
     /// The timer.
@@ -116,6 +117,7 @@ impl<T: Transport, E: Endpoint, C: Timer> Driver<T, E, C> {
             }
             let written = self.write(cx, now);
             if self.endpoint.is_drained() {
+                self.transport = None;
                 match self.endpoint.poll_item(now) {
                     None if !self.endpoint.is_finished() => {
                         now = ready!(self.wait(cx, now));
@@ -183,54 +185,42 @@ impl<T: Transport, E: Endpoint, C: Timer> Driver<T, E, C> {
         if !self.endpoint.wants_input() {
             return Poll::Pending;
         }
+        let Some(transport) = &mut self.transport else {
+            return Poll::Pending;
+        };
         if let Some(target) = self.endpoint.read_target() {
-            let read = ready!(self.transport.poll_read(cx, target));
-            return Poll::Ready(match self.progress(read, now) {
-                Some(n) => {
-                    self.endpoint.handle_read(n, now);
-                    None
-                }
-                None => None,
-            });
+            let read = ready!(transport.poll_read(cx, target));
+            if let Some(n) = progress(&mut self.endpoint, read, now) {
+                self.endpoint.handle_read(n, now);
+            }
+            return Poll::Ready(None);
         }
         scratch::with_input(|buffer| {
-            let read = ready!(self.transport.poll_read(cx, buffer));
-            let bytes = self
-                .progress(read, now)
-                .and_then(|n| buffer.get_mut(..n))
-                .unwrap_or_default();
-            Poll::Ready(match bytes {
-                [] => None,
-                bytes => self.endpoint.handle_input(bytes, now),
-            })
+            let read = ready!(transport.poll_read(cx, buffer));
+            let n = progress(&mut self.endpoint, read, now);
+            let bytes = n.and_then(|n| buffer.get_mut(..n));
+            Poll::Ready(bytes.and_then(|bytes| self.endpoint.handle_input(bytes, now)))
         })
-    }
-
-    /// The bytes of a read, or `None` after telling the endpoint that it was the last.
-    fn progress(&mut self, read: io::Result<usize>, now: Time) -> Option<usize> {
-        match read {
-            Ok(0) => self.endpoint.handle_eof(now),
-            Ok(n) => return Some(n),
-            Err(_) => self.endpoint.handle_error(now),
-        }
-        None
     }
 
     /// Writes until there is nothing left or the transport takes no more.
     fn write(&mut self, cx: &mut Context<'_>, now: Time) -> Written {
         let mut any = false;
+        let Some(transport) = &mut self.transport else {
+            return Written { any, all: true };
+        };
         while let Some(transmit) = self.endpoint.poll_transmit() {
             let result = match transmit {
-                Transmit::Write(output) => match write_once(&mut self.transport, cx, output) {
-                    Poll::Ready(Ok(n)) => Poll::Ready(Ok(self.endpoint.handle_written(n, now))),
-                    Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-                    Poll::Pending => {
-                        self.endpoint.handle_written(0, now);
-                        Poll::Pending
-                    }
-                },
-                Transmit::Shutdown => self
-                    .transport
+                Transmit::Write(output) => {
+                    let written = write_once(transport, cx, output);
+                    let taken = match written {
+                        Poll::Ready(Ok(n)) => n,
+                        Poll::Ready(Err(_)) | Poll::Pending => 0,
+                    };
+                    self.endpoint.handle_written(taken, now);
+                    written.map_ok(drop)
+                }
+                Transmit::Shutdown => transport
                     .poll_shutdown(cx)
                     .map_ok(|()| self.endpoint.handle_shutdown(now)),
             };
@@ -240,7 +230,7 @@ impl<T: Transport, E: Endpoint, C: Timer> Driver<T, E, C> {
                 Poll::Pending => return Written { any, all: false },
             }
         }
-        match self.transport.poll_flush(cx) {
+        match transport.poll_flush(cx) {
             Poll::Ready(Ok(())) => Written { any, all: true },
             Poll::Ready(Err(_)) => self.fail(any, now),
             Poll::Pending => Written { any, all: false },
@@ -269,6 +259,16 @@ impl<T: Transport, E: Endpoint, C: Timer> Driver<T, E, C> {
         }
         self.timer.poll_until(deadline, now, cx).map(|()| deadline)
     }
+}
+
+/// The bytes of a read, or `None` after telling the endpoint that it was the last.
+fn progress(endpoint: &mut impl Endpoint, read: io::Result<usize>, now: Time) -> Option<usize> {
+    match read {
+        Ok(0) => endpoint.handle_eof(now),
+        Ok(n) => return Some(n),
+        Err(_) => endpoint.handle_error(now),
+    }
+    None
 }
 
 /// One write: of the one slice there usually is, or of several together.

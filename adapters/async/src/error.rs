@@ -1,6 +1,6 @@
 //! Why a connection could not be opened.
 
-use std::fmt;
+use core::fmt;
 use std::io;
 
 use sockeye_core::handshake::{
@@ -101,7 +101,10 @@ impl fmt::Display for ConnectError {
         match self {
             Self::Url { url, error } => write!(f, "cannot connect to {}: {error}", Line(url)),
             Self::Tls { host } => {
-                write!(f, "cannot connect to {host}: wss:// needs TLS, which is not built in")
+                write!(
+                    f,
+                    "cannot connect to {host}: wss:// needs TLS, which is not built in"
+                )
             }
             Self::Request(error) => write!(f, "cannot make the request: {error}"),
             Self::Random(error) => write!(f, "no random bytes for a masking key: {error}"),
@@ -150,8 +153,8 @@ impl fmt::Display for Line<'_> {
     }
 }
 
-impl std::error::Error for ConnectError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+impl core::error::Error for ConnectError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
             Self::Url { error, .. } => Some(error),
             Self::Request(error) => Some(error),
@@ -194,8 +197,8 @@ impl fmt::Display for AcceptError {
     }
 }
 
-impl std::error::Error for AcceptError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+impl core::error::Error for AcceptError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
             Self::Handshake(error) => Some(error),
             Self::Io(error) => Some(error),

@@ -17,6 +17,8 @@
 //! connection is polled; both are taken and put back within the poll. So an idle
 //! connection owns no buffer at all.
 
+extern crate alloc;
+
 mod deadlines;
 mod driver;
 mod error;

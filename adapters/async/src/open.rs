@@ -1,8 +1,8 @@
 //! The opening handshake over a transport, in both roles.
 
-use std::future::poll_fn;
+use core::future::poll_fn;
+use core::task::{Context, Poll, ready};
 use std::io;
-use std::task::{Context, Poll, ready};
 
 use sockeye_core::handshake::{
     Accept, ClientHandshake, ClientRequest, HandshakeError, InvalidField, Request, Response,
@@ -118,7 +118,9 @@ fn poll_connect(
 ) -> Poll<Result<(Opened, Vec<u8>), Failure>> {
     while let Some(bytes) = handshake.poll_transmit() {
         match transport.poll_write(cx, bytes)? {
-            Poll::Ready(0) => return Poll::Ready(Err(io::Error::from(io::ErrorKind::WriteZero).into())),
+            Poll::Ready(0) => {
+                return Poll::Ready(Err(io::Error::from(io::ErrorKind::WriteZero).into()));
+            }
             Poll::Ready(n) => handshake.handle_transmitted(n),
             Poll::Pending => break,
         }
@@ -173,16 +175,17 @@ pub async fn accept<T: Transport, C: Timer>(
     let deadline = timer.now() + config.handshake_timeout;
     let mut handshake = ServerHandshake::new(config.head, deadline);
     let mut decide = Some(decide);
-    let answer = poll_fn(|cx| {
-        poll_request(&mut handshake, &mut decide, &mut transport, &mut timer, cx)
-    })
-    .await?;
+    let answer =
+        poll_fn(|cx| poll_request(&mut handshake, &mut decide, &mut transport, &mut timer, cx))
+            .await?;
     let mut out = Vec::new();
     answer.response().encode(&mut out);
     let mut unsent = &out[..];
     poll_fn(|cx| poll_answer(&mut unsent, &mut transport, &mut timer, deadline, cx)).await?;
     match answer {
-        Answer::Accept { opened, left_over, .. } => {
+        Answer::Accept {
+            opened, left_over, ..
+        } => {
             let connection = Connection::server(config, timer.now());
             Ok(WebSocket::new(connection, left_over, transport, timer).with_opened(opened))
         }

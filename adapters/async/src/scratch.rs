@@ -4,7 +4,7 @@
 //! connection inside its own `poll_read`, the inner one finds the place empty
 //! and makes a buffer of its own; a `RefCell` would panic.
 
-use std::cell::Cell;
+use core::cell::Cell;
 
 /// Bytes of one read: a larger buffer falls out of the first-level cache.
 const INPUT: usize = 16 << 10;

@@ -1,13 +1,14 @@
 //! A server's connections and what they share.
 
-use std::fmt;
-use std::future::Future;
-use std::marker::PhantomData;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
-use std::time::Duration;
+use alloc::sync::Arc;
+use core::fmt;
+use core::future::Future;
+use core::marker::PhantomData;
+use core::pin::Pin;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::task::{Context, Poll};
+use core::time::Duration;
+use std::sync::OnceLock;
 
 use sockeye_core::{CloseCode, Deadline, Endpoint, SharedConfig, Time};
 use sockeye_handler::{Address, Decision, Opening, Request, Response, Service, Session};
@@ -217,7 +218,11 @@ impl<S: Service, T: Transport, K: Clock> Future for Connection<S, T, K> {
             Phase::Closing => close(driver),
             Phase::Aborting => {
                 let now = driver.timer().now();
-                driver.timer().shared.aborted.fetch_add(1, Ordering::Relaxed);
+                driver
+                    .timer()
+                    .shared
+                    .aborted
+                    .fetch_add(1, Ordering::Relaxed);
                 driver.endpoint().handle_error(now);
                 return Poll::Ready(());
             }
@@ -238,7 +243,9 @@ fn close<S: Service, T: Transport, K: Clock>(driver: &mut Driver<T, Session<Gate
     let shared = Arc::clone(&driver.timer().shared);
     let now = driver.timer().now();
     if let Some(shutdown) = shared.shutdown.get() {
-        driver.endpoint().close(shutdown.code, &shutdown.reason, now);
+        driver
+            .endpoint()
+            .close(shutdown.code, &shutdown.reason, now);
     }
 }
 

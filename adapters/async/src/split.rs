@@ -1,10 +1,12 @@
 //! A connection as two values for two tasks.
 
-use std::fmt;
-use std::future::poll_fn;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Wake, Waker, ready};
+use alloc::sync::Arc;
+use alloc::task::Wake;
+use core::fmt;
+use core::future::poll_fn;
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker, ready};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures_core::Stream;
 use futures_sink::Sink;
@@ -132,7 +134,7 @@ impl Wake for Tasks {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let [send, recv] = std::mem::take(&mut *self.lock());
+        let [send, recv] = core::mem::take(&mut *self.lock());
         [send, recv].into_iter().flatten().for_each(Waker::wake);
     }
 }

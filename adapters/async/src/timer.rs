@@ -1,7 +1,7 @@
 //! What tells the time.
 
+use core::task::{Context, Poll};
 use std::sync::OnceLock;
-use std::task::{Context, Poll};
 use std::time::Instant;
 
 use sockeye_core::Time;

@@ -1,7 +1,7 @@
 //! What moves the bytes.
 
+use core::task::{Context, Poll};
 use std::io::{self, IoSlice};
-use std::task::{Context, Poll};
 
 /// A duplex stream of bytes that is polled: a socket, TLS over one, a pipe.
 ///
@@ -9,11 +9,7 @@ use std::task::{Context, Poll};
 /// the task of `cx` is woken when it is worth calling again.
 pub trait Transport {
     /// Reads into `buffer`; 0 is the end of the peer's bytes.
-    fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> Poll<io::Result<usize>>;
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>>;
 
     /// Writes a beginning of `bytes`.
     fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>>;

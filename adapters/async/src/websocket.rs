@@ -1,9 +1,9 @@
 //! One connection as a value to receive from and send to.
 
-use std::fmt;
-use std::future::poll_fn;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use core::fmt;
+use core::future::poll_fn;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use futures_sink::Sink;
@@ -179,8 +179,8 @@ impl<T: Transport, C: Timer> WebSocket<T, C> {
         self.driver.endpoint().sender()
     }
 
-    /// The transport, to look at.
-    pub fn transport(&self) -> &T {
+    /// The transport, to look at, until it is closed.
+    pub fn transport(&self) -> Option<&T> {
         self.driver.transport()
     }
 

@@ -1,9 +1,9 @@
 //! The time of tokio.
 
-use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
 
 use sockeye_async::{Clock, Timer, time_of};
 use sockeye_core::Time;
@@ -66,8 +66,8 @@ impl fmt::Debug for Alarm {
 
 #[cfg(test)]
 mod tests {
-    use std::future::poll_fn;
-    use std::time::Duration;
+    use core::future::poll_fn;
+    use core::time::Duration;
 
     use super::*;
 
@@ -97,7 +97,10 @@ mod tests {
             .await;
             wait_until(&mut alarm, at(wanted)).await;
             let late = TokioClock::now().saturating_since(at(wanted));
-            assert!(TokioClock::now() >= at(wanted) && late < Duration::from_millis(5), "{late:?}");
+            assert!(
+                TokioClock::now() >= at(wanted) && late < Duration::from_millis(5),
+                "{late:?}"
+            );
         }
     }
 }

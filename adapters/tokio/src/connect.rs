@@ -88,12 +88,13 @@ async fn reach(url: &Url<'_>, host: &str) -> Result<TcpStream, ConnectError> {
         Host::V4(address) => address.to_string(),
         Host::V6(address) => address.to_string(),
     };
-    let addresses = lookup_host((name, url.port()))
-        .await
-        .map_err(|error| ConnectError::Resolve {
-            host: host.into(),
-            error,
-        })?;
+    let addresses =
+        lookup_host((name, url.port()))
+            .await
+            .map_err(|error| ConnectError::Resolve {
+                host: host.into(),
+                error,
+            })?;
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in addresses {
         match TcpStream::connect(address).await {
@@ -115,4 +116,3 @@ pub(crate) fn set_nodelay(stream: &TcpStream) {
     // A failure means that the peer is gone, which the first read will tell.
     let _ = stream.set_nodelay(true);
 }
-

@@ -1,12 +1,12 @@
 //! A server: a task that accepts, and one for each connection.
 
-use std::fmt;
-use std::future::Future;
+use core::fmt;
+use core::future::Future;
+use core::net::SocketAddr;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use core::time::Duration;
 use std::io;
-use std::net::SocketAddr;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-use std::time::Duration;
 
 use sockeye_async::{Acceptor, Clock, Connection, Control, Shutdown};
 use sockeye_core::{SharedConfig, Time};
@@ -186,8 +186,9 @@ impl<S: Service> Accepting<S> {
 
     fn spawn(&self, stream: TcpStream, address: SocketAddr) {
         set_nodelay(&stream);
-        let connection: Connection<S, _, TokioClock> =
-            self.acceptor.connection(Stream::new(stream), address.into());
+        let connection: Connection<S, _, TokioClock> = self
+            .acceptor
+            .connection(Stream::new(stream), address.into());
         tokio::spawn(connection);
     }
 
@@ -224,7 +225,9 @@ impl fmt::Debug for Server {
 
 #[cfg(test)]
 mod tests {
-    use sockeye_handler::{Context as HandlerContext, Decision, Handler, Message, Opening, Request};
+    use sockeye_handler::{
+        Context as HandlerContext, Decision, Handler, Message, Opening, Request,
+    };
 
     use super::*;
 

@@ -1,9 +1,9 @@
 //! Any stream of tokio as the transport of a connection.
 
-use std::fmt;
+use core::fmt;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
 use std::io::{self, IoSlice};
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
 
 use sockeye_async::Transport;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -25,11 +25,7 @@ impl<S> Stream<S> {
 /// Reads by `poll_read` and not by `try_read`: after a short read tokio then knows
 /// that there is no more, and the next call makes no system call.
 impl<S: AsyncRead + AsyncWrite + Unpin> Transport for Stream<S> {
-    fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut buffer = ReadBuf::new(buffer);
         ready!(Pin::new(&mut self.0).poll_read(cx, &mut buffer))?;
         Poll::Ready(Ok(buffer.filled().len()))

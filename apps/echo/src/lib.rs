@@ -2,9 +2,11 @@
 //!
 //! It names no runtime; `main.rs` puts it on one.
 
+extern crate alloc;
+
 mod page;
 
-use std::sync::Arc;
+use alloc::sync::Arc;
 
 use sockeye_handler::{
     Accept, Context, Decision, Handler, Message, Opening, OwnedMessage, Request, Service,

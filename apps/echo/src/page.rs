@@ -9,10 +9,21 @@ const POLICY: &str =
 /// The answer to a plain request.
 pub(crate) fn respond(method: &str, path: &str) -> Response {
     let (content_type, file) = match path {
-        "/" => ("text/html; charset=utf-8", include_str!("../page/index.html")),
+        "/" => (
+            "text/html; charset=utf-8",
+            include_str!("../page/index.html"),
+        ),
         "/echo.css" => ("text/css; charset=utf-8", include_str!("../page/echo.css")),
-        "/echo.js" => ("text/javascript; charset=utf-8", include_str!("../page/echo.js")),
-        _ => return Response::text(404, "There is no such page; every path takes a WebSocket.\n"),
+        "/echo.js" => (
+            "text/javascript; charset=utf-8",
+            include_str!("../page/echo.js"),
+        ),
+        _ => {
+            return Response::text(
+                404,
+                "There is no such page; every path takes a WebSocket.\n",
+            );
+        }
     };
     let response = if matches!(method, "GET" | "HEAD") {
         found(content_type, file)
@@ -42,7 +53,10 @@ mod tests {
             let response = respond("GET", path);
             assert_eq!(response.status(), 200, "{path}");
             assert!(response.value("Content-Security-Policy").is_some());
-            assert_eq!(response.value("X-Content-Type-Options"), Some(&b"nosniff"[..]));
+            assert_eq!(
+                response.value("X-Content-Type-Options"),
+                Some(&b"nosniff"[..])
+            );
             assert_eq!(respond("POST", path).status(), 405);
         }
         assert_eq!(respond("GET", "/other").status(), 404);

@@ -1,6 +1,6 @@
 //! The flags that all programs have.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use clap::{CommandFactory, Parser, ValueEnum};
 use sockeye_handler::{Config, SharedConfig};
@@ -38,24 +38,49 @@ pub struct Args {
     pub log: tracing_subscriber::filter::Targets,
 
     /// Connections at a time; upgrades beyond that are answered with 503.
-    #[arg(long, value_name = "N", default_value_t = 10_000, help_heading = "Limits")]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 10_000,
+        help_heading = "Limits"
+    )]
     pub max_connections: usize,
 
     /// Largest message that is accepted; a larger one closes with 1009.
-    #[arg(long, value_name = "BYTES", default_value = "1MiB", help_heading = "Limits")]
+    #[arg(
+        long,
+        value_name = "BYTES",
+        default_value = "1MiB",
+        help_heading = "Limits"
+    )]
     pub max_message: Bytes,
 
     /// Fragments that a message may have before its bytes pay for them; more close
     /// with 1008.
-    #[arg(long, value_name = "N", default_value_t = 4096, help_heading = "Limits")]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 4096,
+        help_heading = "Limits"
+    )]
     pub max_fragments: u32,
 
     /// Queued output above which a connection is not read from.
-    #[arg(long, value_name = "BYTES", default_value = "64KiB", help_heading = "Limits")]
+    #[arg(
+        long,
+        value_name = "BYTES",
+        default_value = "64KiB",
+        help_heading = "Limits"
+    )]
     pub soft_mark: Bytes,
 
     /// Queued output above which sending is refused.
-    #[arg(long, value_name = "BYTES", default_value = "1MiB", help_heading = "Limits")]
+    #[arg(
+        long,
+        value_name = "BYTES",
+        default_value = "1MiB",
+        help_heading = "Limits"
+    )]
     pub hard_mark: Bytes,
 
     /// Time for the whole opening handshake.
@@ -63,7 +88,12 @@ pub struct Args {
     pub handshake_timeout: Duration,
 
     /// Silence after which a Ping is sent, or `off`.
-    #[arg(long, value_name = "TIME", default_value = "25s", help_heading = "Time-outs")]
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "25s",
+        help_heading = "Time-outs"
+    )]
     pub ping_interval: Interval,
 
     /// Time to answer that Ping, by anything at all.
@@ -72,7 +102,12 @@ pub struct Args {
 
     /// Time without a message in either direction after which a connection is
     /// closed with 1001, or `off`.
-    #[arg(long, value_name = "TIME", default_value = "off", help_heading = "Time-outs")]
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "off",
+        help_heading = "Time-outs"
+    )]
     pub idle_timeout: Interval,
 
     /// Time to take some output while there is any.
@@ -120,9 +155,11 @@ pub fn parse<A: Parser>(defaults: &[(&'static str, &'static str)]) -> A {
 }
 
 fn command<A: CommandFactory>(defaults: &[(&'static str, &'static str)]) -> clap::Command {
-    defaults.iter().fold(A::command(), |command, (flag, value)| {
-        command.mut_arg(flag, |arg| arg.default_value(*value))
-    })
+    defaults
+        .iter()
+        .fold(A::command(), |command, (flag, value)| {
+            command.mut_arg(flag, |arg| arg.default_value(*value))
+        })
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Why a program ends with another exit code than 0.
 
-use std::fmt;
+use core::fmt;
 use std::io;
 use std::process::ExitCode;
 
@@ -14,7 +14,10 @@ pub(crate) enum Failure {
     /// The address cannot be listened on.
     Listen { address: String, error: io::Error },
     /// Something that the operating system should have given.
-    System { what: &'static str, error: io::Error },
+    System {
+        what: &'static str,
+        error: io::Error,
+    },
     /// A client has no connection; the adapter's error says whom to.
     #[cfg(feature = "tokio")]
     Connect(sockeye_tokio::ConnectError),

@@ -1,6 +1,6 @@
 //! What the programs of Sockeye share: flags, adapters, signals, logs.
 //!
-//! A program is a [`Service`](sockeye_handler::Service) and a `main` of about ten
+//! A program is a [`Service`] and a `main` of about ten
 //! lines:
 //!
 //! ```no_run
@@ -45,8 +45,8 @@ mod signals;
 mod tokio;
 mod value;
 
+use core::net::SocketAddr;
 use std::io::{self, Write};
-use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use sockeye_handler::{OwnedMessage, Service};

@@ -1,9 +1,9 @@
 //! The programs on tokio.
 
-use std::future::{Future, poll_fn};
+use core::future::{Future, poll_fn};
+use core::pin::pin;
+use core::task::Poll;
 use std::io;
-use std::pin::pin;
-use std::task::Poll;
 
 use sockeye_handler::{CloseCode, OwnedMessage, Service};
 use sockeye_tokio::{ConnectOptions, ServeOptions, Shutdown, WebSocket};
@@ -38,13 +38,17 @@ async fn run_server<S: Service>(
         error,
     };
     let stopped = stop_signal()?;
-    let listener = TcpListener::bind(&args.listen).await.map_err(cannot_listen)?;
+    let listener = TcpListener::bind(&args.listen)
+        .await
+        .map_err(cannot_listen)?;
     let mut server = sockeye_tokio::serve(listener, service, options).map_err(cannot_listen)?;
     announce(server.local_addr());
     stopped.await;
     tracing::info!(connections = server.connections(), "closing");
-    let mut shutdown = Shutdown::default();
-    shutdown.timeout = args.drain_timeout;
+    let shutdown = Shutdown {
+        timeout: args.drain_timeout,
+        ..Shutdown::default()
+    };
     match server.shut_down(shutdown).await {
         0 => tracing::info!("closed"),
         dropped => tracing::warn!(dropped, "closed, but not in time"),
@@ -107,10 +111,13 @@ fn how_it_ended(url: &str, ws: &WebSocket) -> Result<(), Failure> {
 }
 
 fn start(builder: &mut Builder) -> Result<Runtime, Failure> {
-    builder.enable_all().build().map_err(|error| Failure::System {
-        what: "start the runtime",
-        error,
-    })
+    builder
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::System {
+            what: "start the runtime",
+            error,
+        })
 }
 
 /// Ready at the first signal.

@@ -1,7 +1,7 @@
 //! Sizes and times as they are written in flags.
 
-use std::str::FromStr;
-use std::time::Duration;
+use core::str::FromStr;
+use core::time::Duration;
 
 use parse_size::Config;
 
