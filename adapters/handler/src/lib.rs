@@ -3,6 +3,7 @@
 extern crate alloc;
 
 mod address;
+mod channel;
 mod context;
 mod generator;
 mod handler;
@@ -16,9 +17,9 @@ mod timers;
 
 pub use address::Address;
 pub use context::Context;
-pub use generator::{Generator, Out, Receiver, generator};
+pub use generator::{Generator, GeneratorHandler, Out, Receiver, generator};
 pub use handler::{BoxHandler, Decision, Handler, IntoDecision, Service, ServiceFn, service_fn};
-pub use linear::{Linear, Outcome, Sleep, Ws, WsSender, linear};
+pub use linear::{Linear, LinearHandler, Outcome, Sleep, Ws, WsSender, linear};
 pub use peer::{Peer, PeerError, Refused};
 pub use request::{Opening, Params, Request, Scope};
 pub use router::{Layer, Next, RouteError, Router};

@@ -1,1 +1,0 @@
-//! A client without sockets, with a virtual clock (to be written).
