@@ -1,0 +1,441 @@
+//! The queue of output: small frames coalesce, large payloads stay where they are,
+//! control frames overtake.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::fmt;
+
+use bytes::Bytes;
+
+use crate::frame::{Header, MAX_CONTROL, Opcode};
+use crate::mask::{self, Keys};
+
+/// Coalesced output above which a new segment begins, so that what is written can
+/// be let go and a control frame need not wait behind more.
+const SEGMENT: usize = 16 << 10;
+
+/// Encoded output in the order of the wire.
+///
+/// An idle connection owns nothing but this value: frames gather in `tail`, and
+/// the rest exists only while it is needed.
+#[derive(Default)]
+pub(super) struct Queue {
+    /// Frames that coalesced, behind all segments.
+    tail: Vec<u8>,
+    /// How much of the first segment (of `tail` if there is none) is written.
+    written: usize,
+    more: Option<Box<More>>,
+}
+
+/// What only some connections need, and only for a while.
+#[derive(Default)]
+struct More {
+    /// Before `tail`.
+    segments: VecDeque<Segment>,
+    /// The bytes in `segments`.
+    bytes: usize,
+    /// Where the segments that are written left off.
+    position: Joint,
+    urgent: Urgent,
+}
+
+struct Segment {
+    bytes: Bytes,
+    end: Joint,
+}
+
+/// What lies between two segments: only at a frame boundary may a control frame
+/// come in.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Joint {
+    #[default]
+    Boundary,
+    /// The frame's header is before, its payload behind.
+    WithinFrame,
+}
+
+/// Control frames that go out at the next frame boundary.
+#[derive(Default)]
+struct Urgent {
+    /// At most one unsent frame of each kind: the newest wins (RFC 6455 §5.5.3).
+    pong: Option<Control>,
+    ping: Option<Control>,
+    /// Both as they were offered to the transport.
+    encoded: Vec<u8>,
+    written: usize,
+}
+
+struct Control {
+    payload: [u8; MAX_CONTROL],
+    len: u8,
+}
+
+impl Control {
+    fn new(payload: &[u8]) -> Self {
+        let mut control = Self {
+            payload: [0; MAX_CONTROL],
+            len: payload.len().min(MAX_CONTROL) as u8,
+        };
+        control
+            .payload
+            .iter_mut()
+            .zip(payload)
+            .for_each(|(to, from)| *to = *from);
+        control
+    }
+
+    fn payload(&self) -> &[u8] {
+        self.payload
+            .get(..usize::from(self.len))
+            .unwrap_or_default()
+    }
+}
+
+impl Queue {
+    /// Where frames are appended.
+    #[inline]
+    pub(super) fn tail(&mut self) -> &mut Vec<u8> {
+        if self.tail.len() >= SEGMENT {
+            self.seal(Joint::Boundary);
+        }
+        &mut self.tail
+    }
+
+    /// Appends a whole frame by reference.
+    pub(super) fn push_frame(&mut self, frame: Bytes) {
+        self.push(Joint::Boundary, frame);
+    }
+
+    /// Appends by reference the payload whose header was just put into the tail.
+    pub(super) fn push_payload(&mut self, payload: Bytes) {
+        self.push(Joint::WithinFrame, payload);
+    }
+
+    fn push(&mut self, joint: Joint, bytes: Bytes) {
+        self.seal(joint);
+        let more = self.more.get_or_insert_default();
+        more.bytes += bytes.len();
+        more.segments.push_back(Segment {
+            bytes,
+            end: Joint::Boundary,
+        });
+    }
+
+    /// Replaces the unsent Pong or Ping.
+    pub(super) fn set_urgent(&mut self, opcode: Opcode, payload: &[u8]) {
+        let urgent = &mut self.more.get_or_insert_default().urgent;
+        let slot = if opcode == Opcode::Pong {
+            &mut urgent.pong
+        } else {
+            &mut urgent.ping
+        };
+        *slot = Some(Control::new(payload));
+    }
+
+    /// Drops control frames that have not started.
+    pub(super) fn clear_urgent(&mut self) {
+        if let Some(more) = &mut self.more {
+            more.urgent.pong = None;
+            more.urgent.ping = None;
+            more.urgent.encode(None);
+        }
+        self.shed();
+    }
+
+    /// Unwritten bytes, control frames that overtake aside.
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        let segments = self.more.as_ref().map_or(0, |more| more.bytes);
+        segments + self.tail.len() - self.written
+    }
+
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.more.is_none() && self.tail.is_empty()
+    }
+
+    /// Everything that waits, in the order of the wire; `None` if nothing does.
+    #[inline]
+    pub(super) fn output(&mut self, keys: Option<&mut Keys>) -> Option<Output<'_>> {
+        if let Some(more) = &mut self.more {
+            more.urgent.encode(keys);
+            return Output::of(Several {
+                more,
+                tail: &self.tail,
+                written: self.written,
+            });
+        }
+        let first = self
+            .tail
+            .get(self.written..)
+            .filter(|tail| !tail.is_empty())?;
+        Some(Output {
+            first,
+            several: None,
+        })
+    }
+
+    /// Lets go of the first `n` bytes of what `output` offered.
+    #[inline]
+    pub(super) fn advance(&mut self, mut n: usize) {
+        let Some(more) = &mut self.more else {
+            self.written = (self.written + n).min(self.tail.len());
+            if self.written == self.tail.len() {
+                self.tail.clear();
+                self.written = 0;
+            }
+            return;
+        };
+        while n > 0 {
+            let before = n;
+            let waits = self.written > 0 || more.position == Joint::WithinFrame;
+            n = if waits || more.urgent.encoded.is_empty() {
+                more.advance(&mut self.tail, &mut self.written, n)
+            } else {
+                more.urgent.advance(n)
+            };
+            if n == before {
+                // More than was offered.
+                break;
+            }
+        }
+        self.shed();
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Takes an empty buffer to append to, unless it has one.
+    #[inline]
+    pub(super) fn lend(&mut self, buffer: Vec<u8>) {
+        if self.tail.capacity() == 0 {
+            self.tail = buffer;
+            self.tail.clear();
+        }
+    }
+
+    /// Gives the buffer back if nothing is in it.
+    #[inline]
+    pub(super) fn reclaim(&mut self) -> Option<Vec<u8>> {
+        (self.tail.is_empty() && self.tail.capacity() > 0).then(|| core::mem::take(&mut self.tail))
+    }
+
+    fn shed(&mut self) {
+        self.more
+            .take_if(|more| more.segments.is_empty() && more.urgent.is_empty());
+    }
+
+    fn seal(&mut self, end: Joint) {
+        if self.tail.is_empty() {
+            return;
+        }
+        let more = self.more.get_or_insert_default();
+        // What is written of a lone tail stays counted by `written`.
+        more.bytes += self.tail.len();
+        let bytes = core::mem::take(&mut self.tail).into();
+        more.segments.push_back(Segment { bytes, end });
+    }
+}
+
+impl More {
+    /// Lets go of up to `n` bytes of the first segment, or of the tail; returns what
+    /// is left of `n`.
+    fn advance(&mut self, tail: &mut Vec<u8>, written: &mut usize, n: usize) -> usize {
+        let len = self
+            .segments
+            .front()
+            .map_or(tail.len(), |segment| segment.bytes.len());
+        let step = n.min(len - *written);
+        *written += step;
+        if *written == len {
+            *written = 0;
+            match self.segments.pop_front() {
+                Some(segment) => {
+                    self.bytes -= segment.bytes.len();
+                    self.position = segment.end;
+                    crate::buffers::recycle_bytes(segment.bytes);
+                }
+                None => tail.clear(),
+            }
+        }
+        n - step
+    }
+}
+
+impl Urgent {
+    fn is_empty(&self) -> bool {
+        self.pong.is_none() && self.ping.is_none() && self.encoded.is_empty()
+    }
+
+    /// Encodes what waits, unless some of an earlier frame is on the wire already.
+    fn encode(&mut self, mut keys: Option<&mut Keys>) {
+        if self.written > 0 {
+            return;
+        }
+        self.encoded.clear();
+        for (opcode, control) in [(Opcode::Pong, &self.pong), (Opcode::Ping, &self.ping)] {
+            let Some(control) = control else { continue };
+            let key = keys.as_deref_mut().map(Keys::next_key);
+            encode_masked(&mut self.encoded, opcode, key, control.payload());
+        }
+    }
+
+    fn advance(&mut self, n: usize) -> usize {
+        let step = n.min(self.encoded.len() - self.written);
+        if step > 0 && self.written == 0 {
+            // They have started: what comes from now on is a newer one.
+            self.pong = None;
+            self.ping = None;
+        }
+        self.written += step;
+        if self.written == self.encoded.len() {
+            self.encoded.clear();
+            self.written = 0;
+        }
+        n - step
+    }
+}
+
+/// Appends a whole frame, masked if there is a key.
+#[inline]
+pub(super) fn encode_masked(
+    out: &mut Vec<u8>,
+    opcode: Opcode,
+    key: Option<mask::Key>,
+    payload: &[u8],
+) {
+    let header = Header {
+        fin: true,
+        opcode,
+        mask: key,
+        len: payload.len() as u64,
+    };
+    header.encode(out);
+    append_masked(out, key, payload);
+}
+
+/// Appends payload, masked if there is a key.
+#[inline]
+pub(super) fn append_masked(out: &mut Vec<u8>, key: Option<mask::Key>, payload: &[u8]) {
+    let Some(mut key) = key else {
+        return crate::frame::extend(out, payload);
+    };
+    out.reserve(payload.len());
+    for piece in payload.chunks(crate::utf8::COPY_PIECE) {
+        let start = out.len();
+        out.extend_from_slice(piece);
+        // The copy is still in the nearest cache.
+        mask::apply(out.get_mut(start..).unwrap_or_default(), key);
+        key = mask::advance(key, piece.len());
+    }
+}
+
+/// Queued output: one slice, or several for a vectored write.
+#[derive(Clone, Copy)]
+pub struct Output<'a> {
+    first: &'a [u8],
+    /// Everything, `first` included, if that is not all.
+    several: Option<Several<'a>>,
+}
+
+#[derive(Clone, Copy)]
+struct Several<'a> {
+    more: &'a More,
+    tail: &'a [u8],
+    written: usize,
+}
+
+/// One slice of an endpoint's own output, such as an HTTP response. It must not be
+/// empty.
+impl<'a> From<&'a [u8]> for Output<'a> {
+    fn from(first: &'a [u8]) -> Self {
+        Self {
+            first,
+            several: None,
+        }
+    }
+}
+
+impl<'a> Output<'a> {
+    /// The first slice; never empty.
+    #[must_use]
+    #[inline]
+    pub fn first(&self) -> &'a [u8] {
+        self.first
+    }
+
+    /// Whether the first slice is all there is.
+    #[must_use]
+    #[inline]
+    pub fn is_single(&self) -> bool {
+        self.several.is_none()
+    }
+
+    /// All slices, in order.
+    pub fn slices(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let single = self.is_single().then_some(self.first);
+        single
+            .into_iter()
+            .chain(self.several.into_iter().flat_map(Several::slices))
+    }
+
+    fn of(several: Several<'a>) -> Option<Self> {
+        let mut slices = several.slices();
+        let first = slices.next()?;
+        let is_single = slices.next().is_none();
+        Some(Self {
+            first,
+            several: (!is_single).then_some(several),
+        })
+    }
+}
+
+impl fmt::Debug for Output<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.slices()).finish()
+    }
+}
+
+impl<'a> Several<'a> {
+    fn slices(self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let Self {
+            more,
+            tail,
+            written,
+        } = self;
+        let data = move |start: usize| {
+            let segments = more.segments.iter().map(|segment| &*segment.bytes);
+            segments
+                .chain(core::iter::once(tail))
+                .enumerate()
+                .skip(start)
+                .map(move |(at, bytes)| {
+                    let from = if at == 0 { written } else { 0 };
+                    bytes.get(from..).unwrap_or_default()
+                })
+        };
+        // A control frame waits for the segment that is being written, and for the
+        // rest of its frame.
+        let ahead = if written > 0 || more.position == Joint::WithinFrame {
+            let joined = more
+                .segments
+                .iter()
+                .take_while(|segment| segment.end == Joint::WithinFrame);
+            joined.count() + 1
+        } else {
+            0
+        };
+        let urgent = more
+            .urgent
+            .encoded
+            .get(more.urgent.written..)
+            .unwrap_or_default();
+        let slices = data(0)
+            .take(ahead)
+            .chain(core::iter::once(urgent))
+            .chain(data(ahead));
+        slices.filter(|slice| !slice.is_empty())
+    }
+}
