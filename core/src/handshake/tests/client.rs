@@ -119,6 +119,17 @@ fn host_and_target_come_from_the_url() {
 }
 
 #[test]
+fn there_is_one_origin() {
+    let request = request().origin("http://other.example").unwrap();
+    let client = ClientHandshake::new(&request, NONCE, HttpLimits::default(), DEADLINE);
+    let parsed = Request::parse(client.poll_transmit().unwrap(), &HttpLimits::default()).unwrap();
+    assert_eq!(
+        parsed.values("Origin").collect::<Vec<_>>(),
+        [b"http://other.example"]
+    );
+}
+
+#[test]
 fn the_request_is_sent_in_any_number_of_writes() {
     let mut client = client(HttpLimits::default());
     let whole = client.poll_transmit().unwrap().to_vec();

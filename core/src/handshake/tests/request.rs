@@ -80,6 +80,16 @@ fn subprotocols_stand_in_the_order_of_the_client() {
 }
 
 #[test]
+fn a_subprotocol_that_is_no_token_is_not_offered() {
+    let request = Request::from_parts(
+        "GET",
+        "/",
+        [("sec-websocket-protocol", &b"a b, c,, \xe4, d/e"[..])],
+    );
+    assert_eq!(request.subprotocols().collect::<Vec<_>>(), ["c"]);
+}
+
+#[test]
 fn what_asks_for_an_upgrade() {
     let matrix = [
         ("Upgrade: websocket", true),

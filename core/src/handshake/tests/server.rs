@@ -47,6 +47,7 @@ fn malformed_and_borderline_upgrades() {
         ("tab for space", example("GET ", "GET\t"), Err(E::RequestLine)),
         ("NUL in target", example("/chat", "/ch\0t"), Err(E::RequestLine)),
         ("more after the version", example("HTTP/1.1", "HTTP/1.1 HTTP/2.0"), Err(E::RequestLine)),
+        ("more after another version", example("HTTP/1.1", "HTTP/2.0 x"), Err(E::RequestLine)),
         ("space after the version", example("HTTP/1.1", "HTTP/1.1 "), Err(E::RequestLine)),
         ("empty line first", format!("\r\n{EXAMPLE}"), ok),
         ("POST", example("GET", "POST"), Err(E::Method)),
@@ -126,6 +127,7 @@ fn malformed_and_borderline_upgrades() {
         ("no key", example(KEY, ""), Err(E::Key)),
         ("empty key", example("dGhlIHNhbXBsZSBub25jZQ==", ""), Err(E::Key)),
         ("key twice", example_and("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="), Err(E::Key)),
+        ("key of 13 bytes", example("dGhlIHNhbXBsZSBub25jZQ==", "SGVsbG8sIHdvcmxkIQ=="), Err(E::Key)),
         ("key of 15 bytes", example("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25j"), Err(E::Key)),
         ("key of 17 bytes", example("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZTE="), Err(E::Key)),
         ("key of 18 bytes", example("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZTEy"), Err(E::Key)),
@@ -366,6 +368,11 @@ fn plain_http_needs_a_host_from_1_1_on() {
     let parse = |head: &str| Request::parse(head.as_bytes(), &HttpLimits::default()).map(|_| ());
     assert_eq!(parse("GET / HTTP/1.0\r\n\r\n"), Ok(()));
     assert_eq!(parse("GET / HTTP/1.1\r\n\r\n"), Err(E::Host));
+    assert_eq!(
+        parse("GET / HTTP/1.1\r\nHost: a\r\nhost: a\r\n\r\n"),
+        Err(E::Host)
+    );
+    assert_eq!(parse("GET / HTTP/1.0\r\nHost: a/b\r\n\r\n"), Err(E::Host));
     assert_eq!(parse("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"), Ok(()));
     assert_eq!(
         parse("CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n"),
