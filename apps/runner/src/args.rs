@@ -1,6 +1,8 @@
 //! The flags that all programs have.
 
 use core::time::Duration;
+use std::io::{self, Write};
+use std::process;
 
 use clap::{CommandFactory, Parser, ValueEnum};
 use sockeye_handler::{Config, SharedConfig};
@@ -147,11 +149,22 @@ impl Args {
 /// Ends the process if they are wrong, or if `--help` or `--version` is among them.
 #[must_use]
 pub fn parse<A: Parser>(defaults: &[(&'static str, &'static str)]) -> A {
-    let command = command::<A>(defaults);
-    match A::from_arg_matches(&command.get_matches()) {
+    let matches = command::<A>(defaults).try_get_matches();
+    match matches.and_then(|matches| A::from_arg_matches(&matches)) {
         Ok(args) => args,
-        Err(error) => error.exit(),
+        Err(help) if !help.use_stderr() => help.exit(),
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "{}", sentence(&error.render().to_string()));
+            process::exit(2)
+        }
     }
+}
+
+/// The first paragraph of clap's message, which says what is wrong, as one line.
+fn sentence(message: &str) -> String {
+    let paragraph = message.lines().take_while(|line| !line.is_empty());
+    let words: Vec<&str> = paragraph.flat_map(str::split_whitespace).collect();
+    format!("{}; see --help", words.join(" "))
 }
 
 fn command<A: CommandFactory>(defaults: &[(&'static str, &'static str)]) -> clap::Command {
@@ -180,6 +193,18 @@ mod tests {
         let args = Program::from_arg_matches(&matches).expect("defaults").run;
         let (ours, theirs) = (args.config().expect("valid"), Config::default());
         assert_eq!(format!("{:?}", *ours), format!("{theirs:?}"));
+    }
+
+    #[test]
+    fn a_wrong_flag_is_told_in_one_line() {
+        let error = command::<Program>(&[])
+            .try_get_matches_from(["program", "--adapter", "steam"])
+            .expect_err("no such adapter");
+        assert_eq!(
+            sentence(&error.render().to_string()),
+            "error: invalid value 'steam' for '--adapter <ADAPTER>' \
+             [possible values: tokio]; see --help"
+        );
     }
 
     #[test]

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use sockeye_core::{Closed, ConfigError};
 
+use crate::escape::Escaped;
+
 /// One sentence and an exit code.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -42,6 +44,27 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// What stands below the sentence: the answer of a server that refused.
+    pub(crate) fn details(&self) -> Vec<String> {
+        const LINES: usize = 100;
+        #[cfg(feature = "tokio")]
+        if let Self::Connect(sockeye_tokio::ConnectError::Rejected { response, .. }) = self {
+            let body = String::from_utf8_lossy(response.content());
+            let fields = response
+                .fields()
+                .map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value)));
+            return fields
+                .chain([String::new()])
+                .chain(body.lines().map(String::from))
+                .take(LINES)
+                .map(|line| Escaped(&line).to_string())
+                .collect();
+        }
+        Vec::new()
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -51,16 +74,8 @@ impl fmt::Display for Failure {
             #[cfg(feature = "tokio")]
             Self::Connect(error) => error.fmt(f),
             Self::Ended { url, closed } => {
-                write!(f, "the connection to {url} ended badly: ")?;
-                // The peer's text, which may hold anything.
-                for c in closed.to_string().chars() {
-                    if c.is_control() {
-                        write!(f, "{}", c.escape_default())?;
-                    } else {
-                        write!(f, "{c}")?;
-                    }
-                }
-                Ok(())
+                let how = closed.to_string();
+                write!(f, "the connection to {url} ended badly: {}", Escaped(&how))
             }
             Self::Interrupted { url } => write!(f, "interrupted before {url} had answered"),
         }

@@ -35,9 +35,10 @@
 //!
 //! 0 after an end in good order; 1 if a connection did not end cleanly, and after a
 //! second signal; 2 if the program could not start. Every failure is one sentence
-//! on standard error.
+//! on standard error; below it stands the answer of a server that refused.
 
 mod args;
+mod escape;
 mod failure;
 mod log;
 mod signals;
@@ -85,7 +86,11 @@ fn finish(result: Result<(), Failure>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            let _ = writeln!(io::stderr(), "error: {failure}");
+            let mut err = io::stderr().lock();
+            let _ = writeln!(err, "error: {failure}");
+            for line in failure.details() {
+                let _ = writeln!(err, "  {line}");
+            }
             failure.exit_code()
         }
     }
