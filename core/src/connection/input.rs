@@ -1,0 +1,114 @@
+//! The bytes of one read.
+
+use core::ops::Range;
+
+use crate::mask::{self, Key};
+
+/// The bytes of one read, and how far they are used up.
+///
+/// Payloads are unmasked where they lie and lent from there, so the caller's one
+/// read buffer serves any number of connections. When receiving is paused what
+/// [`remaining`](Self::remaining) says must be kept and given again.
+#[derive(Debug)]
+pub struct Input<'b> {
+    bytes: &'b mut [u8],
+    at: usize,
+    fresh: bool,
+}
+
+impl<'b> Input<'b> {
+    /// Bytes that were just read.
+    #[must_use]
+    #[inline]
+    pub fn new(bytes: &'b mut [u8]) -> Self {
+        let fresh = !bytes.is_empty();
+        Self {
+            bytes,
+            at: 0,
+            fresh,
+        }
+    }
+
+    /// No bytes: to collect an event that came from elsewhere.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self {
+            bytes: &mut [],
+            at: 0,
+            fresh: false,
+        }
+    }
+
+    /// Bytes that were given before, and were held while receiving paused.
+    #[must_use]
+    pub fn held(bytes: &'b mut [u8]) -> Self {
+        Self {
+            bytes,
+            at: 0,
+            fresh: false,
+        }
+    }
+
+    /// What is not used up.
+    #[must_use]
+    #[inline]
+    pub fn remaining(&self) -> &[u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
+    }
+
+    /// Whether all is used up.
+    #[must_use]
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.at >= self.bytes.len()
+    }
+
+    /// How much is used up.
+    #[must_use]
+    #[inline]
+    pub fn consumed(&self) -> usize {
+        self.at
+    }
+
+    /// Whether this is the first look at these bytes.
+    #[inline]
+    pub(crate) fn take_fresh(&mut self) -> bool {
+        core::mem::take(&mut self.fresh)
+    }
+
+    #[inline]
+    pub(crate) fn skip(&mut self, n: usize) {
+        self.at += n.min(self.bytes.len() - self.at);
+    }
+
+    /// Uses up to `n` bytes.
+    pub(crate) fn take(&mut self, n: usize) -> &[u8] {
+        let start = self.at;
+        self.skip(n);
+        self.bytes.get(start..self.at).unwrap_or_default()
+    }
+
+    /// Uses up to `n` bytes and removes their mask.
+    #[inline]
+    pub(crate) fn take_unmasked(&mut self, n: usize, key: Key) -> Range<usize> {
+        let start = self.at;
+        self.skip(n);
+        let place = start..self.at;
+        if key != [0; 4]
+            && let Some(payload) = self.bytes.get_mut(place.clone())
+        {
+            mask::apply(payload, key);
+        }
+        place
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, place: &Range<usize>) -> &[u8] {
+        self.bytes.get(place.clone()).unwrap_or_default()
+    }
+
+    /// Uses up everything.
+    pub(crate) fn discard(&mut self) {
+        self.at = self.bytes.len();
+    }
+}

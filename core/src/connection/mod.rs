@@ -1,0 +1,351 @@
+//! One WebSocket connection after its handshake: the wiring of its two halves.
+
+mod input;
+#[cfg(test)]
+mod tests;
+
+use alloc::vec::Vec;
+use core::fmt;
+
+pub use self::input::Input;
+use crate::close::machine::State;
+use crate::close::{ClosePayload, Closed, Violation};
+use crate::config::SharedConfig;
+use crate::frame::Opcode;
+use crate::mask::Seed;
+use crate::message::{Binary, Chunk, Lent, Message, MessageKind, Text};
+use crate::receive::{Receiver, Step};
+use crate::send::{Sender, Transmit};
+use crate::time::Time;
+
+/// Which side of a connection this is (RFC 6455 §5.1: only clients mask).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// It accepted the connection.
+    Server,
+    /// It opened the connection.
+    Client,
+}
+
+/// What happened on a connection.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A whole message came.
+    Message(Message<'a>),
+    /// A piece of a message came; only with
+    /// [`Delivery::Chunks`](crate::Delivery::Chunks).
+    Chunk(Chunk<'a>),
+    /// A Ping came. Its Pong is queued already.
+    Ping(&'a [u8]),
+    /// A Pong came, asked for or not.
+    Pong(&'a [u8]),
+    /// The end, once and last.
+    Closed(Closed),
+}
+
+/// One connection, in either role.
+///
+/// Bytes and time go in, events and bytes come out:
+///
+/// | in | out |
+/// |---|---|
+/// | [`poll_event`] with the bytes of a read, [`handle_read`], [`handle_eof`], [`handle_error`] | events |
+/// | [`handle_written`], [`handle_shutdown`] | [`poll_transmit`] |
+/// | [`handle_timeout`] | [`poll_timeout`] |
+/// | | [`wants_input`], [`is_drained`] |
+///
+/// Input never returns an error: a fault of the peer becomes a Close frame with
+/// the right code and one [`Event::Closed`]. That event is the end for the
+/// application; the transport is needed until [`is_drained`], so that the Close
+/// frame arrives.
+///
+/// [`poll_event`]: Self::poll_event
+/// [`handle_read`]: Self::handle_read
+/// [`handle_eof`]: Self::handle_eof
+/// [`handle_error`]: Self::handle_error
+/// [`handle_written`]: Self::handle_written
+/// [`handle_shutdown`]: Self::handle_shutdown
+/// [`poll_transmit`]: Self::poll_transmit
+/// [`handle_timeout`]: Self::handle_timeout
+/// [`poll_timeout`]: Self::poll_timeout
+/// [`wants_input`]: Self::wants_input
+/// [`is_drained`]: Self::is_drained
+pub struct Connection {
+    receiver: Receiver,
+    sender: Sender,
+}
+
+impl Connection {
+    /// A server's side, right after the handshake.
+    ///
+    /// What came behind the handshake's head belongs to the connection: give it to
+    /// [`poll_event`](Self::poll_event) first.
+    #[must_use]
+    pub fn server(config: &SharedConfig, now: Time) -> Self {
+        let receiver = Receiver::new(Role::Server, config);
+        Self {
+            receiver,
+            sender: Sender::new(config, None, now),
+        }
+    }
+
+    /// A client's side, right after the handshake. Its masking keys come from a
+    /// cryptographic generator with this seed.
+    #[must_use]
+    pub fn client(config: &SharedConfig, seed: &Seed, now: Time) -> Self {
+        let receiver = Receiver::new(Role::Client, config);
+        Self {
+            receiver,
+            sender: Sender::new(config, Some(seed), now),
+        }
+    }
+
+    /// The next event, and the sender to answer it with.
+    ///
+    /// Call it until it returns `None`: then `input` is used up, or receiving is
+    /// paused ([`wants_input`](Self::wants_input) is false) and what remains must be
+    /// given again later. With an empty input it collects what came from elsewhere:
+    /// the end after a time-out, an error or an abort.
+    #[inline]
+    pub fn poll_event<'a>(
+        &'a mut self,
+        input: &'a mut Input<'_>,
+        now: Time,
+    ) -> Option<(Event<'a>, &'a mut Sender)> {
+        if input.take_fresh() {
+            self.sender.touch(now);
+        }
+        if self.sender.gate.is_clear()
+            && let Some((kind, place)) = self.receiver.fast(input)
+        {
+            return match lend(kind, input.get(&place)) {
+                Ok(message) => Some((Event::Message(message), &mut self.sender)),
+                Err(violation) => self.fail(violation, now),
+            };
+        }
+        self.poll_slowly(input, now)
+    }
+
+    /// The sending half.
+    #[must_use]
+    #[inline]
+    pub fn sender(&mut self) -> &mut Sender {
+        &mut self.sender
+    }
+
+    /// Room in the buffer of a large binary message that is under way: the caller
+    /// may read into it directly, and must then call [`handle_read`](Self::handle_read).
+    ///
+    /// Offered when at least 16 KiB of the message have arrived and 4 KiB of the
+    /// frame are still to come; never more than as much again as has arrived. All
+    /// earlier input must be used up.
+    pub fn read_target(&mut self) -> Option<&mut [u8]> {
+        if self.sender.state() == State::Draining || !self.wants_input() {
+            return None;
+        }
+        self.receiver.read_target(&self.sender.config)
+    }
+
+    /// `n` bytes were read into [`read_target`](Self::read_target). Collect the event
+    /// with [`poll_event`](Self::poll_event) and an empty input.
+    pub fn handle_read(&mut self, n: usize, now: Time) {
+        self.sender.touch(now);
+        self.receiver.handle_read(n);
+    }
+
+    /// The peer's bytes have ended.
+    pub fn handle_eof(&mut self, now: Time) {
+        self.sender.handle_eof(now);
+    }
+
+    /// The transport failed: nothing can be read or written any more.
+    pub fn handle_error(&mut self, _now: Time) {
+        self.sender.handle_error();
+    }
+
+    /// Time has passed. Call it when [`poll_timeout`](Self::poll_timeout) is
+    /// reached, after all input that is there was given; a call too early or too
+    /// often does nothing.
+    pub fn handle_timeout(&mut self, now: Time) {
+        self.sender.handle_timeout(now);
+    }
+
+    /// The earliest deadline. It moves with almost every call, nearly always later,
+    /// so a timer that is armed already can be left alone until it fires.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Time> {
+        self.sender.timers.next()
+    }
+
+    /// What the transport must do next; the same again until it is done.
+    ///
+    /// The answer is for a write that follows at once: call
+    /// [`handle_written`](Self::handle_written) before anything else.
+    #[inline]
+    pub fn poll_transmit(&mut self) -> Option<Transmit<'_>> {
+        self.sender.poll_transmit()
+    }
+
+    /// `n` bytes of the last [`poll_transmit`](Self::poll_transmit) were taken. Call
+    /// it after every attempt, with 0 if the transport takes nothing now: that
+    /// starts the deadline for a peer that does not read.
+    pub fn handle_written(&mut self, n: usize, now: Time) {
+        self.sender.handle_written(n, now);
+    }
+
+    /// The writing direction has ended, as [`Transmit::Shutdown`] asked.
+    pub fn handle_shutdown(&mut self, now: Time) {
+        self.sender.handle_shutdown(now);
+    }
+
+    /// Whether to read. Not while receiving is paused, and never again after the
+    /// end of the peer's bytes.
+    #[must_use]
+    #[inline]
+    pub fn wants_input(&self) -> bool {
+        self.sender.wants_input()
+    }
+
+    /// Whether output above the soft mark waits, so that receiving pauses until it
+    /// is written.
+    #[must_use]
+    pub fn wants_flush(&self) -> bool {
+        self.sender.wants_flush()
+    }
+
+    /// Whether all is done and the transport can be dropped.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.sender.state() == State::Drained
+    }
+
+    /// Lends a buffer to encode output into, if there is none. What it holds is
+    /// cleared; without this one is allocated when it is needed.
+    ///
+    /// With [`reclaim`](Self::reclaim) one buffer per thread serves all connections.
+    pub fn lend(&mut self, buffer: Vec<u8>) {
+        self.sender.lend(buffer);
+    }
+
+    /// Takes the output buffer back, when nothing is queued in it.
+    #[must_use]
+    pub fn reclaim(&mut self) -> Option<Vec<u8>> {
+        self.sender.reclaim()
+    }
+
+    /// Gives a longer pong deadline: input that was read waits for the application.
+    pub(crate) fn forgive(&mut self) {
+        self.sender.timers.forgive();
+    }
+
+    /// Everything that is not a whole message in plain sight.
+    #[inline(never)]
+    fn poll_slowly<'a>(
+        &'a mut self,
+        input: &'a mut Input<'_>,
+        now: Time,
+    ) -> Option<(Event<'a>, &'a mut Sender)> {
+        loop {
+            if matches!(self.sender.state(), State::Draining | State::Drained) {
+                // RFC 6455 §7.1.7: no more data is processed.
+                input.discard();
+                self.receiver.clear();
+                return self.outcome();
+            }
+            if self.sender.gate.is_paused() {
+                return None;
+            }
+            let step = match self.receiver.step(input, &self.sender.config) {
+                Ok(step) => step,
+                Err(violation) => return self.fail(violation, now),
+            };
+            match step {
+                Step::Starved => return None,
+                Step::Lent(..) | Step::Assembled(_) | Step::Chunk { .. } => {
+                    self.sender.touch_idle(now);
+                    if !self.sender.delivers() {
+                        continue;
+                    }
+                }
+                Step::Control(Opcode::Close, ref place) => {
+                    close(&mut self.sender, input.get(place), now);
+                    continue;
+                }
+                Step::AssembledControl(Opcode::Close) => {
+                    close(&mut self.sender, self.receiver.control(), now);
+                    continue;
+                }
+                Step::Control(Opcode::Ping, ref place) => self.sender.answer_ping(input.get(place)),
+                Step::AssembledControl(Opcode::Ping) => {
+                    self.sender.answer_ping(self.receiver.control());
+                }
+                Step::Control(..) | Step::AssembledControl(_) => {}
+            }
+            // A loan must begin where it is returned, so the places turn into slices
+            // only here.
+            let event = match step {
+                Step::Lent(kind, place) => match lend(kind, input.get(&place)) {
+                    Ok(message) => Event::Message(message),
+                    Err(violation) => return self.fail(violation, now),
+                },
+                Step::Assembled(MessageKind::Text) => {
+                    Event::Message(Message::Text(Text(Lent::Assembled(self.receiver.text()?))))
+                }
+                Step::Assembled(MessageKind::Binary) => Event::Message(Message::Binary(Binary(
+                    Lent::Assembled(self.receiver.binary()?),
+                ))),
+                Step::Chunk { kind, place, last } => Event::Chunk(Chunk {
+                    kind,
+                    payload: input.get(&place),
+                    last,
+                }),
+                Step::Control(Opcode::Ping, place) => Event::Ping(input.get(&place)),
+                Step::Control(_, place) => Event::Pong(input.get(&place)),
+                Step::AssembledControl(Opcode::Ping) => Event::Ping(self.receiver.control()),
+                Step::AssembledControl(_) => Event::Pong(self.receiver.control()),
+                Step::Starved => return None,
+            };
+            return Some((event, &mut self.sender));
+        }
+    }
+
+    #[cold]
+    fn fail(&mut self, violation: Violation, now: Time) -> Option<(Event<'static>, &mut Sender)> {
+        self.sender.fail(violation, now);
+        self.outcome()
+    }
+
+    fn outcome(&mut self) -> Option<(Event<'static>, &mut Sender)> {
+        let closed = self.sender.take_outcome()?;
+        Some((Event::Closed(*closed), &mut self.sender))
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("sender", &self.sender)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A whole payload as a message; text is validated here, once.
+#[inline]
+fn lend(kind: MessageKind, payload: &[u8]) -> Result<Message<'_>, Violation> {
+    match kind {
+        MessageKind::Binary => Ok(Message::Binary(Binary(Lent::Input(payload)))),
+        MessageKind::Text => match simdutf8::basic::from_utf8(payload) {
+            Ok(text) => Ok(Message::Text(Text(Lent::Input(text)))),
+            Err(_) => Err(Violation::Utf8),
+        },
+    }
+}
+
+/// A Close frame came.
+fn close(sender: &mut Sender, payload: &[u8], now: Time) {
+    match ClosePayload::decode(payload) {
+        Ok(payload) => sender.handle_close(payload, now),
+        Err(violation) => sender.fail(violation, now),
+    }
+}

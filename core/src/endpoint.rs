@@ -1,0 +1,238 @@
+//! What a driver needs to know of either a bare connection or a whole server session.
+
+use crate::close::Closed;
+use crate::connection::{Connection, Event, Input};
+use crate::message::{MessageKind, OwnedMessage};
+use crate::send::{Sender, Transmit};
+use crate::time::Time;
+use alloc::vec::Vec;
+use core::task::Waker;
+
+/// A protocol endpoint that a transport drives: bytes and time in, bytes out.
+///
+/// Both [`Messages`] and the handler crate's `Session` implement it, so that an
+/// adapter has one driver for both. It owns what could not be parsed yet: all
+/// bytes that are given are taken.
+pub trait Endpoint {
+    /// What it hands to its caller; `Infallible` if it handles all by itself.
+    type Item;
+
+    /// Takes the bytes of one read. Call only while `wants_input()`.
+    ///
+    /// Returns the first item in them; more may follow from [`poll_item`](Self::poll_item).
+    fn handle_input(&mut self, bytes: &mut [u8], now: Time) -> Option<Self::Item>;
+    /// The next item from what is held.
+    fn poll_item(&mut self, now: Time) -> Option<Self::Item>;
+    /// Whether input that was read already waits for `poll_item`: output may then wait too, so that it leaves in one write.
+    fn holds_input(&self) -> bool;
+    /// See [`Connection::read_target`].
+    fn read_target(&mut self) -> Option<&mut [u8]>;
+    /// See [`Connection::handle_read`].
+    fn handle_read(&mut self, n: usize, now: Time);
+    /// See [`Connection::handle_eof`].
+    fn handle_eof(&mut self, now: Time);
+    /// See [`Connection::handle_error`].
+    fn handle_error(&mut self, now: Time);
+    /// See [`Connection::handle_timeout`].
+    fn handle_timeout(&mut self, now: Time);
+    /// See [`Connection::poll_timeout`].
+    fn poll_timeout(&self) -> Option<Time>;
+    /// See [`Connection::poll_transmit`].
+    fn poll_transmit(&mut self) -> Option<Transmit<'_>>;
+    /// See [`Connection::handle_written`].
+    fn handle_written(&mut self, n: usize, now: Time);
+    /// See [`Connection::handle_shutdown`].
+    fn handle_shutdown(&mut self, now: Time);
+    /// Whether output above the soft mark waits: write before anything else.
+    fn wants_flush(&self) -> bool;
+    /// See [`Connection::wants_input`].
+    fn wants_input(&self) -> bool;
+    /// See [`Connection::is_drained`].
+    fn is_drained(&self) -> bool;
+    /// See [`Connection::lend`].
+    fn lend(&mut self, buffer: Vec<u8>);
+    /// See [`Connection::reclaim`].
+    fn reclaim(&mut self) -> Option<Vec<u8>>;
+    /// Whether the endpoint itself can be dropped. An application may go on for a
+    /// little after the transport is gone.
+    fn is_finished(&self) -> bool {
+        self.is_drained()
+    }
+
+    /// Keeps the waker to be woken when there is work from elsewhere, such as a
+    /// message that another thread sends.
+    fn set_waker(&mut self, waker: &Waker) {
+        let _ = waker;
+    }
+
+    /// Takes over the work that came from elsewhere. Call it first on every wake-up.
+    fn handle_wake(&mut self, now: Time) {
+        let _ = now;
+    }
+}
+
+/// What [`Messages`] hands out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Incoming {
+    /// A message.
+    Message(OwnedMessage),
+    /// A piece of a message; only with [`Delivery::Chunks`](crate::Delivery::Chunks).
+    Chunk {
+        /// What kind of message it belongs to.
+        kind: MessageKind,
+        /// The bytes.
+        payload: Vec<u8>,
+        /// Whether the message ends here.
+        last: bool,
+    },
+    /// A Ping, already answered.
+    Ping(Vec<u8>),
+    /// A Pong.
+    Pong(Vec<u8>),
+    /// The end, once and last.
+    Closed(Closed),
+}
+
+/// A [`Connection`] whose messages are owned and come one at a time: what a
+/// streaming interface (`recv().await`) stands on.
+///
+/// What a read brought behind the first message is held, at most one read, until
+/// [`poll_item`](Endpoint::poll_item) has taken it.
+#[derive(Debug)]
+pub struct Messages {
+    connection: Connection,
+    held: Vec<u8>,
+    parsed: usize,
+}
+
+impl Messages {
+    /// Takes over a connection, with the bytes that came behind its handshake.
+    #[must_use]
+    pub fn new(connection: Connection, left_over: Vec<u8>) -> Self {
+        Self {
+            connection,
+            held: left_over,
+            parsed: 0,
+        }
+    }
+
+    /// The connection below.
+    #[must_use]
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// The sending half.
+    #[must_use]
+    pub fn sender(&mut self) -> &mut Sender {
+        self.connection.sender()
+    }
+
+    fn next(connection: &mut Connection, input: &mut Input<'_>, now: Time) -> Option<Incoming> {
+        connection
+            .poll_event(input, now)
+            .map(|(event, _)| match event {
+                Event::Message(message) => Incoming::Message(message.into_owned()),
+                Event::Chunk(chunk) => Incoming::Chunk {
+                    kind: chunk.kind,
+                    payload: chunk.payload.to_vec(),
+                    last: chunk.last,
+                },
+                Event::Ping(payload) => Incoming::Ping(payload.to_vec()),
+                Event::Pong(payload) => Incoming::Pong(payload.to_vec()),
+                Event::Closed(closed) => Incoming::Closed(closed),
+            })
+    }
+}
+
+impl Endpoint for Messages {
+    type Item = Incoming;
+
+    fn handle_input(&mut self, bytes: &mut [u8], now: Time) -> Option<Incoming> {
+        let mut input = Input::new(bytes);
+        let item = Self::next(&mut self.connection, &mut input, now);
+        self.held.extend_from_slice(input.remaining());
+        item
+    }
+
+    fn poll_item(&mut self, now: Time) -> Option<Incoming> {
+        let unparsed = self.held.get_mut(self.parsed..).unwrap_or_default();
+        let mut input = Input::held(unparsed);
+        let item = Self::next(&mut self.connection, &mut input, now);
+        self.parsed += input.consumed();
+        if self.parsed == self.held.len() {
+            self.held = Vec::new();
+            self.parsed = 0;
+        }
+        item
+    }
+
+    fn holds_input(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    fn read_target(&mut self) -> Option<&mut [u8]> {
+        if self.held.is_empty() {
+            self.connection.read_target()
+        } else {
+            None
+        }
+    }
+
+    fn handle_read(&mut self, n: usize, now: Time) {
+        self.connection.handle_read(n, now);
+    }
+
+    fn handle_eof(&mut self, now: Time) {
+        self.connection.handle_eof(now);
+    }
+
+    fn handle_error(&mut self, now: Time) {
+        self.connection.handle_error(now);
+    }
+
+    fn handle_timeout(&mut self, now: Time) {
+        if self.holds_input() {
+            // A pong may lie unread behind what the application has not taken.
+            self.connection.forgive();
+        }
+        self.connection.handle_timeout(now);
+    }
+
+    fn poll_timeout(&self) -> Option<Time> {
+        self.connection.poll_timeout()
+    }
+
+    fn poll_transmit(&mut self) -> Option<Transmit<'_>> {
+        self.connection.poll_transmit()
+    }
+
+    fn handle_written(&mut self, n: usize, now: Time) {
+        self.connection.handle_written(n, now);
+    }
+
+    fn handle_shutdown(&mut self, now: Time) {
+        self.connection.handle_shutdown(now);
+    }
+
+    fn wants_flush(&self) -> bool {
+        self.connection.wants_flush()
+    }
+
+    fn wants_input(&self) -> bool {
+        self.held.is_empty() && self.connection.wants_input()
+    }
+
+    fn is_drained(&self) -> bool {
+        self.connection.is_drained()
+    }
+
+    fn lend(&mut self, buffer: Vec<u8>) {
+        self.connection.lend(buffer);
+    }
+
+    fn reclaim(&mut self) -> Option<Vec<u8>> {
+        self.connection.reclaim()
+    }
+}

@@ -1,0 +1,558 @@
+//! The receiving half: from bytes to messages, and the limits on what is assembled.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use crate::buffers;
+use crate::close::Violation;
+use crate::config::{Config, Delivery};
+use crate::connection::{Input, Role};
+use crate::frame::{Header, MASK, MAX_CONTROL, Opcode};
+use crate::mask::{self, Key};
+use crate::message::MessageKind;
+use crate::utf8::Utf8;
+
+/// What one step over the input found. Payloads are given by their place, so that
+/// the caller can borrow them where it returns.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// The input is used up.
+    Starved,
+    /// A message that lies whole in the input.
+    Lent(MessageKind, Range<usize>),
+    /// A message that was assembled.
+    Assembled(MessageKind),
+    /// A piece of a message, in the input.
+    Chunk {
+        kind: MessageKind,
+        place: Range<usize>,
+        last: bool,
+    },
+    /// A control frame that lies whole in the input.
+    Control(Opcode, Range<usize>),
+    /// A control frame that was put together.
+    AssembledControl(Opcode),
+}
+
+/// How much of a large message must have arrived before the caller may read
+/// straight into its buffer: a dripped byte must not own more than it paid for.
+const TARGET_FROM: usize = 16 << 10;
+
+/// Reads shorter than this are not worth a system call of their own.
+const TARGET_LEAST: u64 = 4 << 10;
+
+/// Bytes by which a buffer may exceed twice what has arrived.
+const SLACK: usize = 4 << 10;
+
+/// What is being received; nothing between whole frames.
+pub(crate) struct Receiver {
+    role: Role,
+    /// Payloads up to this length need no look at the limits.
+    small: u16,
+    open: Option<Box<Open>>,
+}
+
+/// What a frame or a message that is not whole needs.
+#[derive(Default)]
+struct Open {
+    /// A frame header that the end of the input cut.
+    header: Cut<{ Header::MAX_ENCODED }>,
+    /// The frame whose payload is under way.
+    frame: Option<Payload>,
+    /// The message that is open.
+    message: Option<Message>,
+    /// The payload of a control frame that was cut.
+    control: Cut<MAX_CONTROL>,
+    /// What was handed out with the last step, to be let go with the next.
+    spent: Spent,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Spent {
+    #[default]
+    Nothing,
+    Message,
+    Control,
+}
+
+/// A data frame that may be received.
+struct Admitted {
+    kind: MessageKind,
+    /// The message consists of this frame.
+    is_lone: bool,
+}
+
+struct Payload {
+    opcode: Opcode,
+    fin: bool,
+    remaining: u64,
+    /// Rotated to the next byte; zero if the payload is not masked.
+    key: Key,
+}
+
+/// An open message, its assembly if there is one, and what it has cost so far.
+struct Message {
+    kind: MessageKind,
+    received: u64,
+    fragments: u32,
+    utf8: Utf8,
+    text: String,
+    binary: Binary,
+}
+
+/// Bytes up to `N` that were cut by the end of an input.
+struct Cut<const N: usize> {
+    bytes: [u8; N],
+    len: usize,
+}
+
+impl<const N: usize> Default for Cut<N> {
+    fn default() -> Self {
+        Self {
+            bytes: [0; N],
+            len: 0,
+        }
+    }
+}
+
+impl<const N: usize> Cut<N> {
+    fn push(&mut self, bytes: &[u8]) {
+        let room = self.bytes.get_mut(self.len..).unwrap_or_default();
+        room.iter_mut()
+            .zip(bytes)
+            .for_each(|(to, from)| *to = *from);
+        self.len = N.min(self.len + bytes.len());
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
+impl Receiver {
+    pub(crate) fn new(role: Role, config: &Config) -> Self {
+        let small = config
+            .max_frame
+            .min(config.max_message as u64)
+            .min(u64::from(u16::MAX));
+        Self {
+            role,
+            small: small as u16,
+            open: None,
+        }
+    }
+
+    /// The shortest path, for the frame that is nearly always next: a whole message
+    /// in the input, with nothing open. None: it is something else.
+    #[inline]
+    pub(crate) fn fast(&self, input: &mut Input<'_>) -> Option<(MessageKind, Range<usize>)> {
+        if self.open.is_some() {
+            return None;
+        }
+        let [first, second, rest @ ..] = input.remaining() else {
+            return None;
+        };
+        // FIN and an opcode, no reserved bit.
+        let kind = match first {
+            0x81 => MessageKind::Text,
+            0x82 => MessageKind::Binary,
+            _ => return None,
+        };
+        let (expected, key_len) = match self.role {
+            Role::Server => (MASK, 4),
+            Role::Client => (0, 0),
+        };
+        // The mask bit is right if it vanishes here; otherwise this is not a length.
+        let (len, header, rest) = match second ^ expected {
+            len @ 0..=125 => (u16::from(len), 2, rest),
+            126 => {
+                let (&len, rest) = rest.split_first_chunk()?;
+                (
+                    Some(u16::from_be_bytes(len)).filter(|&len| len > 125)?,
+                    4,
+                    rest,
+                )
+            }
+            _ => return None,
+        };
+        if len > self.small || rest.len() < usize::from(len) + key_len {
+            return None;
+        }
+        let key = match self.role {
+            Role::Server => *rest.first_chunk()?,
+            Role::Client => [0; 4],
+        };
+        input.skip(header + key_len);
+        Some((kind, input.take_unmasked(usize::from(len), key)))
+    }
+
+    /// Lets go of everything, when no more is received.
+    pub(crate) fn clear(&mut self) {
+        self.open = None;
+    }
+
+    /// Goes on until something is found or the input is used up.
+    pub(crate) fn step(
+        &mut self,
+        input: &mut Input<'_>,
+        config: &Config,
+    ) -> Result<Step, Violation> {
+        self.retire();
+        loop {
+            if self.open.as_ref().is_some_and(|open| open.frame.is_some()) {
+                match self.payload(input, config)? {
+                    Some(step) => return Ok(step),
+                    None => continue,
+                }
+            }
+            let Some(header) = self.header(input)? else {
+                return Ok(Step::Starved);
+            };
+            if let Some(step) = self.begin(&header, input, config)? {
+                return Ok(step);
+            }
+        }
+    }
+
+    /// The text that [`Step::Assembled`] stands for.
+    pub(crate) fn text(&mut self) -> Option<&mut String> {
+        Some(&mut self.open.as_mut()?.message.as_mut()?.text)
+    }
+
+    /// The bytes that [`Step::Assembled`] stands for.
+    pub(crate) fn binary(&mut self) -> Option<&mut Vec<u8>> {
+        Some(self.open.as_mut()?.message.as_mut()?.binary.finish())
+    }
+
+    /// The payload that [`Step::AssembledControl`] stands for.
+    pub(crate) fn control(&self) -> &[u8] {
+        self.open
+            .as_ref()
+            .map_or(&[], |open| open.control.as_slice())
+    }
+
+    /// Where the caller may read the rest of a large binary frame to.
+    pub(crate) fn read_target(&mut self, config: &Config) -> Option<&mut [u8]> {
+        if config.delivery == Delivery::Chunks {
+            return None;
+        }
+        let open = self.open.as_mut()?;
+        let frame = open
+            .frame
+            .as_ref()
+            .filter(|frame| !frame.opcode.is_control())?;
+        let message = open
+            .message
+            .as_mut()
+            .filter(|message| message.kind == MessageKind::Binary)?;
+        if message.binary.filled < TARGET_FROM || frame.remaining < TARGET_LEAST {
+            return None;
+        }
+        Some(message.binary.target(clamp(frame.remaining)))
+    }
+
+    /// `n` bytes were read into the target.
+    pub(crate) fn handle_read(&mut self, n: usize) {
+        let Some(open) = self.open.as_mut() else {
+            return;
+        };
+        let (Some(frame), Some(message)) = (&mut open.frame, &mut open.message) else {
+            return;
+        };
+        let n = n.min(clamp(frame.remaining));
+        let piece = message.binary.fill(n);
+        mask::apply(piece, frame.key);
+        frame.key = mask::advance(frame.key, piece.len());
+        frame.remaining -= piece.len() as u64;
+        message.received += piece.len() as u64;
+    }
+
+    /// Lets go of what the last step handed out.
+    fn retire(&mut self) {
+        let Some(open) = &mut self.open else { return };
+        match open.spent {
+            Spent::Nothing => return,
+            Spent::Control => open.control.len = 0,
+            Spent::Message => {
+                if let Some(message) = open.message.take() {
+                    buffers::recycle(message.binary.bytes);
+                }
+            }
+        }
+        open.spent = Spent::Nothing;
+        self.open.take_if(|open| open.is_idle());
+    }
+
+    /// Takes a header from the input, after what an earlier input left of one.
+    fn header(&mut self, input: &mut Input<'_>) -> Result<Option<Header>, Violation> {
+        if let Some(open) = self.open.as_mut().filter(|open| open.header.len > 0) {
+            // One byte at a time, so that nothing behind the header is taken.
+            while let Some(byte) = input.take(1).first() {
+                open.header.push(&[*byte]);
+                if let Some((header, _)) = Header::decode(open.header.as_slice(), self.role)? {
+                    open.header.len = 0;
+                    return Ok(Some(header));
+                }
+            }
+            return Ok(None);
+        }
+        if let Some((header, len)) = Header::decode(input.remaining(), self.role)? {
+            input.take(len);
+            return Ok(Some(header));
+        }
+        if !input.is_empty() {
+            let open = self.open.get_or_insert_default();
+            open.header.push(input.take(usize::MAX));
+        }
+        Ok(None)
+    }
+
+    /// Checks a frame against the open message and the limits. Gives what is whole
+    /// already, and keeps what is not.
+    fn begin(
+        &mut self,
+        header: &Header,
+        input: &mut Input<'_>,
+        config: &Config,
+    ) -> Result<Option<Step>, Violation> {
+        let key = header.mask.unwrap_or_default();
+        let whole = header.len <= input.remaining().len() as u64;
+        if header.opcode.is_control() {
+            if whole {
+                let place = input.take_unmasked(clamp(header.len), key);
+                return Ok(Some(Step::Control(header.opcode, place)));
+            }
+        } else {
+            let admitted = self.admit(header, config)?;
+            if whole && admitted.is_lone && config.delivery == Delivery::Messages {
+                let place = input.take_unmasked(clamp(header.len), key);
+                return Ok(Some(Step::Lent(admitted.kind, place)));
+            }
+            let open = self.open.get_or_insert_default();
+            let message = open
+                .message
+                .get_or_insert_with(|| Message::new(admitted.kind));
+            message.fragments = message.fragments.saturating_add(1);
+        }
+        self.open.get_or_insert_default().frame = Some(Payload {
+            opcode: header.opcode,
+            fin: header.fin,
+            remaining: header.len,
+            key,
+        });
+        Ok(None)
+    }
+
+    /// Checks a data frame against the open message and the limits.
+    fn admit(&self, header: &Header, config: &Config) -> Result<Admitted, Violation> {
+        let open = self.open.as_ref().and_then(|open| open.message.as_ref());
+        let kind = match (header.opcode, open) {
+            (Opcode::Continuation, Some(message)) => message.kind,
+            (Opcode::Continuation, None) => return Err(Violation::UnexpectedContinuation),
+            (_, Some(_)) => return Err(Violation::ExpectedContinuation),
+            (Opcode::Text, None) => MessageKind::Text,
+            (_, None) => MessageKind::Binary,
+        };
+        let (received, fragments) =
+            open.map_or((0, 0), |message| (message.received, message.fragments));
+        if header.len > config.max_frame {
+            return Err(Violation::TooBig);
+        }
+        if config.delivery == Delivery::Messages
+            && received.saturating_add(header.len) > config.max_message as u64
+        {
+            return Err(Violation::TooBig);
+        }
+        // The payload so far pays for further fragments.
+        if u64::from(fragments) >= u64::from(config.max_fragments) + received / 32 {
+            return Err(Violation::TooManyFragments);
+        }
+        Ok(Admitted {
+            kind,
+            is_lone: header.fin && open.is_none(),
+        })
+    }
+
+    /// Takes payload of the frame under way. None: the frame is complete, and more
+    /// is to be found behind it.
+    fn payload(
+        &mut self,
+        input: &mut Input<'_>,
+        config: &Config,
+    ) -> Result<Option<Step>, Violation> {
+        let Some(open) = &mut self.open else {
+            return Ok(None);
+        };
+        let Some(frame) = &mut open.frame else {
+            return Ok(None);
+        };
+        let available = input.remaining().len();
+        if frame.remaining > 0 && available == 0 {
+            return Ok(Some(Step::Starved));
+        }
+        let len = clamp(frame.remaining).min(available);
+        let place = input.take_unmasked(len, frame.key);
+        let piece = input.get(&place);
+        frame.key = mask::advance(frame.key, len);
+        frame.remaining -= len as u64;
+        let (opcode, remaining) = (frame.opcode, frame.remaining);
+        let last = remaining == 0 && frame.fin;
+        if remaining == 0 {
+            open.frame = None;
+        }
+
+        if opcode.is_control() {
+            open.control.push(piece);
+            if remaining > 0 {
+                return Ok(Some(Step::Starved));
+            }
+            open.spent = Spent::Control;
+            return Ok(Some(Step::AssembledControl(opcode)));
+        }
+
+        let Some(message) = &mut open.message else {
+            return Ok(None);
+        };
+        message.received += len as u64;
+        let kind = message.kind;
+        match (kind, config.delivery) {
+            (MessageKind::Text, Delivery::Messages) => {
+                message.reserve_text(piece.len(), clamp(remaining));
+                let text = &mut message.text;
+                message.utf8.feed(piece, |whole| text.push_str(whole))?;
+            }
+            (MessageKind::Text, Delivery::Chunks) => message.utf8.feed(piece, |_| ())?,
+            (MessageKind::Binary, Delivery::Messages) => {
+                message.binary.push(piece, clamp(remaining))
+            }
+            (MessageKind::Binary, Delivery::Chunks) => {}
+        }
+        if last {
+            if !message.utf8.is_boundary() {
+                return Err(Violation::Utf8);
+            }
+            open.spent = Spent::Message;
+        }
+        match config.delivery {
+            Delivery::Messages if last => Ok(Some(Step::Assembled(kind))),
+            Delivery::Chunks if last || len > 0 => Ok(Some(Step::Chunk { kind, place, last })),
+            _ => Ok(None),
+        }
+    }
+}
+
+impl Open {
+    fn is_idle(&self) -> bool {
+        self.header.len == 0 && self.frame.is_none() && self.message.is_none()
+    }
+}
+
+impl Message {
+    fn new(kind: MessageKind) -> Self {
+        Self {
+            kind,
+            received: 0,
+            fragments: 0,
+            utf8: Utf8::default(),
+            text: String::new(),
+            binary: Binary::default(),
+        }
+    }
+
+    /// Makes room for a piece, and for more of its frame as far as what has arrived
+    /// pays for it.
+    fn reserve_text(&mut self, piece: usize, remaining: usize) {
+        let text = &mut self.text;
+        // A character that the last piece cut may come on top.
+        let needed = text.len() + piece + 3;
+        if needed > text.capacity() {
+            let paid = 2 * needed + SLACK;
+            text.reserve_exact(paid.min(needed.saturating_add(remaining)) - text.len());
+        }
+    }
+}
+
+/// Bytes that are initialised once: the first `filled` have been received, the
+/// rest is room to read into.
+#[derive(Default)]
+struct Binary {
+    bytes: Vec<u8>,
+    filled: usize,
+}
+
+impl Binary {
+    /// Appends a piece of which `remaining` more bytes were announced.
+    fn push(&mut self, piece: &[u8], remaining: usize) {
+        let needed = self.filled + piece.len();
+        if needed <= self.bytes.len() {
+            let room = self.bytes.get_mut(self.filled..needed).unwrap_or_default();
+            for (to, from) in room
+                .chunks_mut(crate::utf8::COPY_PIECE)
+                .zip(piece.chunks(crate::utf8::COPY_PIECE))
+            {
+                to.copy_from_slice(from);
+            }
+        } else {
+            self.bytes.truncate(self.filled);
+            if needed > self.bytes.capacity() {
+                let paid = 2 * needed + SLACK;
+                let wanted = paid.min(needed.saturating_add(remaining));
+                self.bytes.reserve_exact(wanted - self.filled);
+            }
+            crate::frame::extend(&mut self.bytes, piece);
+        }
+        self.filled = needed;
+    }
+
+    /// Initialised room for what is still to come of a frame: at most as much again
+    /// as has arrived.
+    fn target(&mut self, remaining: usize) -> &mut [u8] {
+        if self.filled == self.bytes.len() {
+            if self.filled >= buffers::LARGE && self.bytes.capacity() < self.filled + remaining {
+                self.adopt(buffers::take());
+            }
+            let len = self.filled + self.filled.min(remaining);
+            if len > self.bytes.len() {
+                self.bytes.reserve_exact(len - self.bytes.len());
+                self.bytes.resize(len, 0);
+            }
+        }
+        let end = self.bytes.len().min(self.filled.saturating_add(remaining));
+        self.bytes.get_mut(self.filled..end).unwrap_or_default()
+    }
+
+    /// Goes on in a kept buffer if it is larger.
+    fn adopt(&mut self, mut kept: Vec<u8>) {
+        let Some(room) = kept.get_mut(..self.filled) else {
+            return;
+        };
+        let received = self.bytes.get(..self.filled).unwrap_or_default();
+        for (to, from) in room
+            .chunks_mut(crate::utf8::COPY_PIECE)
+            .zip(received.chunks(crate::utf8::COPY_PIECE))
+        {
+            to.copy_from_slice(from);
+        }
+        self.bytes = kept;
+    }
+
+    /// The next `n` bytes of the target, which have been read.
+    fn fill(&mut self, n: usize) -> &mut [u8] {
+        let start = self.filled;
+        self.filled = self.bytes.len().min(start + n);
+        self.bytes.get_mut(start..self.filled).unwrap_or_default()
+    }
+
+    /// The whole, without the room.
+    fn finish(&mut self) -> &mut Vec<u8> {
+        self.bytes.truncate(self.filled);
+        &mut self.bytes
+    }
+}
+
+/// A length that may not fit: as much of it as there can be.
+fn clamp(len: u64) -> usize {
+    usize::try_from(len).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,758 @@
+//! The sending half of a connection.
+
+mod queue;
+
+use alloc::boxed::Box;
+use core::fmt;
+
+use bytes::Bytes;
+
+pub use self::queue::Output;
+use self::queue::{Queue, append_masked, encode_masked};
+use crate::close::machine::{Action, Occurrence, State};
+use crate::close::{Cause, CloseCode, ClosePayload, Closed, Initiator, Timeout, Violation};
+use crate::config::{Delivery, SharedConfig};
+use crate::connection::Role;
+use crate::frame::{Frame, Header, MAX_CONTROL, Opcode};
+use crate::mask::{Key, Keys, Seed};
+use crate::message::{MessageKind, Outgoing, Payload};
+use crate::time::Time;
+use crate::timer::{Timer, Timers};
+
+/// Payloads above this size are queued by reference: copying them would cost more
+/// than one more slice in a vectored write.
+const BY_REFERENCE: usize = 4096;
+
+/// The sending half of a [`Connection`](crate::Connection), with its close machine.
+///
+/// It comes with every event, so that a message can be answered while its payload
+/// is still borrowed. Nothing here does I/O: what is queued leaves through
+/// [`Connection::poll_transmit`](crate::Connection::poll_transmit).
+pub struct Sender {
+    pub(crate) config: SharedConfig,
+    /// Some: this is a client.
+    keys: Option<Keys>,
+    queue: Queue,
+    state: State,
+    pub(crate) gate: Gate,
+    flags: u8,
+    pub(crate) timers: Timers,
+    /// The outcome, until it is given out as an event.
+    outcome: Option<Box<Closed>>,
+}
+
+/// Why a received message cannot take the shortest path; zero if it can.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Gate(u8);
+
+impl Gate {
+    /// The application does not want input.
+    const PAUSED: u8 = 1;
+    /// Output above the soft mark waits.
+    const FULL: u8 = 2;
+    /// Closing or later.
+    const CLOSING: u8 = 4;
+    /// Settings that look at each message: pieces, or an idle deadline.
+    const SETTINGS: u8 = 8;
+
+    #[inline]
+    pub(crate) fn is_clear(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether receiving waits for the application or for the peer to take output.
+    #[inline]
+    pub(crate) fn is_paused(self) -> bool {
+        self.0 & (Self::PAUSED | Self::FULL) != 0
+    }
+
+    #[inline]
+    fn set(&mut self, bit: u8, on: bool) {
+        self.0 = if on { self.0 | bit } else { self.0 & !bit };
+    }
+}
+
+/// A message is being sent in fragments.
+const FRAGMENTING: u8 = 1;
+/// Its first fragment is still to come, as text or binary.
+const FIRST_TEXT: u8 = 2;
+const FIRST_BINARY: u8 = 4;
+/// The writing direction of the transport is shut down.
+const SHUT_DOWN: u8 = 8;
+/// The peer's bytes have ended.
+const EOF: u8 = 16;
+/// The connection failed: input is discarded, and only for a while.
+const FAILED: u8 = 32;
+/// We closed while receiving was paused: data is read, and discarded.
+const DISCARDING: u8 = 64;
+/// A message was sent since the idle deadline was set.
+const SENT: u8 = 128;
+
+impl Sender {
+    pub(crate) fn new(config: &SharedConfig, seed: Option<&Seed>, now: Time) -> Self {
+        let mut timers = Timers::default();
+        if let Some(interval) = config.ping_interval {
+            timers.set_after(Timer::Keepalive, interval, now);
+        }
+        let mut gate = Gate(0);
+        gate.set(Gate::SETTINGS, config.delivery == Delivery::Chunks);
+        if let Some(idle) = config.idle_timeout {
+            timers.set_after(Timer::Idle, idle, now);
+            gate.set(Gate::SETTINGS, true);
+        }
+        Self {
+            config: config.clone(),
+            keys: seed.map(Keys::new),
+            queue: Queue::default(),
+            state: State::Open,
+            gate,
+            flags: 0,
+            timers,
+            outcome: None,
+        }
+    }
+
+    /// Queues a message.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Full`] if more than [`Config::hard_mark`](crate::Config) bytes
+    /// are queued already; [`SendError::Closing`] and [`SendError::Closed`] when it
+    /// is too late; [`SendError::Fragmenting`] between [`begin`](Self::begin) and
+    /// [`finish`](Self::finish). The message is dropped.
+    #[inline]
+    pub fn send<'m>(&mut self, message: impl Into<Outgoing<'m>>) -> Result<(), SendError> {
+        let Outgoing { kind, payload } = message.into();
+        self.admit()?;
+        self.put(true, kind.into(), payload);
+        Ok(())
+    }
+
+    /// Queues a frame that was encoded once for many connections.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    pub fn send_frame(&mut self, frame: &Frame) -> Result<(), SendError> {
+        if self.keys.is_some() {
+            let payload = frame.encoded().slice_ref(frame.payload());
+            return self.send(Outgoing {
+                kind: frame.kind(),
+                payload: Payload::Owned(payload),
+            });
+        }
+        self.admit()?;
+        if frame.encoded().len() <= BY_REFERENCE {
+            self.queue.tail().extend_from_slice(frame.encoded());
+        } else {
+            self.queue.push(frame.encoded().clone());
+        }
+        self.queued();
+        Ok(())
+    }
+
+    /// Begins a message that is sent in fragments, for payloads that are not known
+    /// as a whole (RFC 6455 §5.4). Nothing is queued until a fragment follows.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    pub fn begin(&mut self, kind: MessageKind) -> Result<(), SendError> {
+        self.admit()?;
+        self.flags |= FRAGMENTING
+            | match kind {
+                MessageKind::Text => FIRST_TEXT,
+                MessageKind::Binary => FIRST_BINARY,
+            };
+        Ok(())
+    }
+
+    /// Sends the next fragment of the message that was begun.
+    ///
+    /// The fragments of a text may be cut inside a character; that the whole is
+    /// UTF-8 is the caller's duty here.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Fragmenting`] if none was begun; otherwise as for
+    /// [`send`](Self::send), and the message stays open.
+    pub fn append(&mut self, fragment: &[u8]) -> Result<(), SendError> {
+        self.fragment(fragment, false)
+    }
+
+    /// Sends the last fragment of the message that was begun; it may be empty.
+    ///
+    /// # Errors
+    ///
+    /// As for [`append`](Self::append).
+    pub fn finish(&mut self, fragment: &[u8]) -> Result<(), SendError> {
+        self.fragment(fragment, true)
+    }
+
+    /// Queues a Ping of at most 125 bytes, ahead of all data that waits.
+    ///
+    /// A Ping that is still unsent is replaced.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::TooLong`], [`SendError::Closing`], [`SendError::Closed`].
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.control(Opcode::Ping, payload)
+    }
+
+    /// Queues an unsolicited Pong of at most 125 bytes (RFC 6455 §5.5.3). Pings are
+    /// answered without this.
+    ///
+    /// # Errors
+    ///
+    /// As for [`ping`](Self::ping).
+    pub fn pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.control(Opcode::Pong, payload)
+    }
+
+    /// Queues a Close frame behind the data that is queued (RFC 6455 §7.1.2).
+    ///
+    /// Messages that were under way are still received, unless receiving was
+    /// paused: then they are discarded, so that the peer's Close can be read.
+    /// [`CloseCode::NO_STATUS`] with an empty reason sends a Close without a payload.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::CloseCode`] for a code that must not be sent,
+    /// [`SendError::TooLong`] for a reason above 123 bytes, [`SendError::Closing`]
+    /// and [`SendError::Closed`] when the connection is closing already.
+    pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
+        if !code.is_sendable() && (code != CloseCode::NO_STATUS || !reason.is_empty()) {
+            return Err(SendError::CloseCode);
+        }
+        if reason.len() > MAX_CONTROL - 2 {
+            return Err(SendError::TooLong);
+        }
+        match self.step(Occurrence::LocalClose) {
+            Action::RefuseClosing => return Err(SendError::Closing),
+            Action::RefuseClosed => return Err(SendError::Closed),
+            _ => {}
+        }
+        if self.gate.is_paused() {
+            self.gate.set(Gate::PAUSED | Gate::FULL, false);
+            self.flags |= DISCARDING;
+        }
+        self.put_close(code, reason);
+        Ok(())
+    }
+
+    /// Stops receiving, from the next message on: no event comes and
+    /// [`wants_input`](crate::Connection::wants_input) is false until
+    /// [`resume`](Self::resume). Closing lifts it.
+    pub fn pause(&mut self) {
+        if self.state == State::Open {
+            self.gate.set(Gate::PAUSED, true);
+            self.timers.forgive();
+        }
+    }
+
+    /// Receives again.
+    pub fn resume(&mut self) {
+        self.gate.set(Gate::PAUSED, false);
+    }
+
+    /// Ends the connection without a close handshake; what is queued is dropped.
+    pub fn abort(&mut self) {
+        if self.step(Occurrence::Abort) == Action::End {
+            self.conclude(CloseCode::ABNORMAL, "", Initiator::Local, Cause::Aborted);
+        }
+    }
+
+    /// Bytes of output that are queued and not yet written.
+    #[must_use]
+    #[inline]
+    pub fn buffered(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Whether messages can be sent: no Close frame went either way, and the
+    /// transport is there.
+    #[must_use]
+    #[inline]
+    pub fn is_open(&self) -> bool {
+        self.state == State::Open
+    }
+
+    /// Whether receiving waits, by [`pause`](Self::pause) or because output above
+    /// the soft mark is queued.
+    #[must_use]
+    #[inline]
+    pub fn is_paused(&self) -> bool {
+        self.gate.is_paused()
+    }
+
+    /// Whether output above the soft mark waits: a good moment to hold back.
+    #[must_use]
+    pub fn wants_flush(&self) -> bool {
+        self.queue.len() > self.config.soft_mark
+    }
+
+    /// Which side this is.
+    #[must_use]
+    #[inline]
+    pub fn role(&self) -> Role {
+        if self.keys.is_some() {
+            Role::Client
+        } else {
+            Role::Server
+        }
+    }
+
+    #[inline]
+    fn admit(&self) -> Result<(), SendError> {
+        if self.flags & FRAGMENTING != 0 {
+            return Err(SendError::Fragmenting);
+        }
+        self.room()
+    }
+
+    #[inline]
+    fn room(&self) -> Result<(), SendError> {
+        if let Some(refusal) = self.refusal() {
+            return Err(refusal);
+        }
+        if self.queue.len() > self.config.hard_mark {
+            return Err(SendError::Full);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn refusal(&self) -> Option<SendError> {
+        match self.state {
+            State::Open => None,
+            State::Closing => Some(SendError::Closing),
+            State::Draining | State::Drained => Some(SendError::Closed),
+        }
+    }
+
+    #[inline]
+    fn put(&mut self, fin: bool, opcode: Opcode, payload: Payload<'_>) {
+        let bytes = payload.as_slice();
+        if bytes.len() > BY_REFERENCE {
+            return self.put_large(fin, opcode, payload);
+        }
+        let key = self.keys.as_mut().map(Keys::next_key);
+        let tail = self.queue.tail();
+        tail.reserve(bytes.len() + Header::MAX_ENCODED);
+        Header {
+            fin,
+            opcode,
+            mask: key,
+            len: bytes.len() as u64,
+        }
+        .encode(tail);
+        append_masked(tail, key, bytes);
+        self.queued();
+    }
+
+    fn put_large(&mut self, fin: bool, opcode: Opcode, payload: Payload<'_>) {
+        let key = self.keys.as_mut().map(Keys::next_key);
+        let header = Header {
+            fin,
+            opcode,
+            mask: key,
+            len: payload.as_slice().len() as u64,
+        };
+        header.encode(self.queue.tail());
+        self.queue.push(masked_segment(payload, key));
+        self.queued();
+    }
+
+    fn put_close(&mut self, code: CloseCode, reason: &str) {
+        let mut payload = [0; MAX_CONTROL];
+        let len = match code {
+            CloseCode::NO_STATUS => 0,
+            _ => 2 + reason.len().min(MAX_CONTROL - 2),
+        };
+        let bytes = code
+            .as_u16()
+            .to_be_bytes()
+            .into_iter()
+            .chain(reason.bytes());
+        payload
+            .iter_mut()
+            .zip(bytes)
+            .for_each(|(to, from)| *to = from);
+        let key = self.keys.as_mut().map(Keys::next_key);
+        let payload = payload.get(..len).unwrap_or_default();
+        encode_masked(self.queue.tail(), Opcode::Close, key, payload);
+    }
+
+    fn fragment(&mut self, fragment: &[u8], fin: bool) -> Result<(), SendError> {
+        if self.flags & FRAGMENTING == 0 {
+            return Err(self.refusal().unwrap_or(SendError::Fragmenting));
+        }
+        self.room()?;
+        let opcode = match self.flags & (FIRST_TEXT | FIRST_BINARY) {
+            FIRST_TEXT => Opcode::Text,
+            FIRST_BINARY => Opcode::Binary,
+            _ => Opcode::Continuation,
+        };
+        self.flags &= !(FIRST_TEXT | FIRST_BINARY);
+        if fin {
+            self.flags &= !FRAGMENTING;
+        }
+        self.put(fin, opcode, Payload::Lent(fragment));
+        Ok(())
+    }
+
+    fn control(&mut self, opcode: Opcode, payload: &[u8]) -> Result<(), SendError> {
+        if let Some(refusal) = self.refusal() {
+            return Err(refusal);
+        }
+        if payload.len() > MAX_CONTROL {
+            return Err(SendError::TooLong);
+        }
+        self.queue.set_urgent(opcode, payload);
+        Ok(())
+    }
+
+    #[inline]
+    fn queued(&mut self) {
+        self.flags |= SENT;
+        if self.queue.len() > self.config.soft_mark {
+            self.hold_back();
+        }
+    }
+
+    #[cold]
+    fn hold_back(&mut self) {
+        if self.state == State::Open {
+            self.gate.set(Gate::FULL, true);
+            self.timers.forgive();
+        }
+    }
+}
+
+/// What the receiving half and the wiring need of it.
+impl Sender {
+    pub(crate) fn state(&self) -> State {
+        self.state
+    }
+
+    /// A Ping came. RFC 6455 §5.5.2: it MUST be answered, unless a Close came before.
+    pub(crate) fn answer_ping(&mut self, payload: &[u8]) {
+        if matches!(self.state, State::Open | State::Closing) {
+            self.queue.set_urgent(Opcode::Pong, payload);
+        }
+    }
+
+    /// A Close frame came.
+    pub(crate) fn handle_close(&mut self, payload: ClosePayload<'_>, now: Time) {
+        let initiator = match self.step(Occurrence::PeerClose) {
+            Action::AnswerClose => {
+                self.put_close(payload.code, "");
+                Initiator::Peer
+            }
+            Action::Complete => Initiator::Local,
+            _ => return,
+        };
+        self.timers
+            .set_after(Timer::Close, self.config.close_timeout, now);
+        self.conclude(payload.code, payload.reason, initiator, Cause::Handshake);
+    }
+
+    /// The peer broke the protocol or a limit.
+    pub(crate) fn fail(&mut self, violation: Violation, now: Time) {
+        let cause = Cause::Violation(violation);
+        self.fail_with(violation.close_code(), violation.reason(), cause, now);
+    }
+
+    fn fail_with(&mut self, code: CloseCode, reason: &'static str, cause: Cause, now: Time) {
+        match self.step(Occurrence::Failure) {
+            Action::FailWithClose => self.put_close(code, reason),
+            Action::Fail => {}
+            _ => return,
+        }
+        self.flags |= FAILED;
+        self.timers.set_after(Timer::Close, self.config.linger, now);
+        self.conclude(code, reason, Initiator::Local, cause);
+    }
+
+    pub(crate) fn handle_eof(&mut self, now: Time) {
+        self.flags |= EOF;
+        if !matches!(self.state, State::Draining) {
+            self.lose(Cause::Eof);
+        }
+        self.settle(now);
+    }
+
+    pub(crate) fn handle_error(&mut self) {
+        self.lose(Cause::Transport);
+    }
+
+    fn lose(&mut self, cause: Cause) {
+        if self.step(Occurrence::Lost) == Action::End {
+            self.conclude(CloseCode::ABNORMAL, "", Initiator::Transport, cause);
+        }
+    }
+
+    pub(crate) fn handle_written(&mut self, n: usize, now: Time) {
+        self.queue.advance(n);
+        if self.queue.is_empty() {
+            self.timers.clear(Timer::Write);
+        } else if n > 0 || !self.timers.is_set(Timer::Write) {
+            self.timers
+                .set_after(Timer::Write, self.config.write_timeout, now);
+        }
+        if self.queue.len() <= self.config.soft_mark {
+            self.gate.set(Gate::FULL, false);
+        }
+        if self.gate.0 & Gate::CLOSING != 0 {
+            self.settle(now);
+        }
+        if self.flags & SENT != 0 {
+            self.flags &= !SENT;
+            self.touch_idle(now);
+        }
+    }
+
+    pub(crate) fn handle_shutdown(&mut self, now: Time) {
+        self.flags |= SHUT_DOWN;
+        self.settle(now);
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Time) {
+        while let Some(timer) = self.timers.expire(now) {
+            match timer {
+                Timer::Keepalive => self.keep_alive(now),
+                Timer::Idle => self.fail_with(
+                    CloseCode::GOING_AWAY,
+                    "idle",
+                    Cause::Timeout(Timeout::Idle),
+                    now,
+                ),
+                Timer::Close => self.give_up(Occurrence::CloseTimer, Timeout::Close),
+                Timer::Write => self.give_up(Occurrence::Abort, Timeout::Write),
+            }
+        }
+        self.settle(now);
+    }
+
+    /// Nothing came for the ping interval, or for the pong timeout after a Ping.
+    fn keep_alive(&mut self, now: Time) {
+        if !self.timers.awaiting_pong() {
+            self.queue.set_urgent(Opcode::Ping, b"");
+        } else if self.gate.is_paused() {
+            // The answer may lie in what was not read.
+            self.timers.forgive();
+        } else if !self.timers.take_forgiveness() {
+            let cause = Cause::Timeout(Timeout::Pong);
+            return self.fail_with(CloseCode::INTERNAL_ERROR, "keepalive timeout", cause, now);
+        }
+        self.timers.await_pong(self.config.pong_timeout, now);
+    }
+
+    fn give_up(&mut self, occurrence: Occurrence, timeout: Timeout) {
+        if self.step(occurrence) == Action::End {
+            self.conclude(
+                CloseCode::ABNORMAL,
+                "",
+                Initiator::Local,
+                Cause::Timeout(timeout),
+            );
+        }
+    }
+
+    /// Bytes came from the peer: it lives.
+    #[inline]
+    pub(crate) fn touch(&mut self, now: Time) {
+        if self.state == State::Open
+            && let Some(interval) = self.config.ping_interval
+        {
+            self.timers.heard(interval, now);
+        }
+    }
+
+    /// A message went one way or the other.
+    pub(crate) fn touch_idle(&mut self, now: Time) {
+        if let (State::Open, Some(idle)) = (self.state, self.config.idle_timeout) {
+            self.timers.set_after(Timer::Idle, idle, now);
+        }
+    }
+
+    /// Whether received data goes to the application (RFC 6455 §1.4).
+    pub(crate) fn delivers(&self) -> bool {
+        self.state.on(Occurrence::Message).1 == Action::Deliver && self.flags & DISCARDING == 0
+    }
+
+    pub(crate) fn take_outcome(&mut self) -> Option<Box<Closed>> {
+        self.outcome.take()
+    }
+
+    /// The order of the wire; half-close when the last byte is out.
+    #[inline]
+    pub(crate) fn poll_transmit(&mut self) -> Option<Transmit<'_>> {
+        if self.state == State::Drained {
+            return None;
+        }
+        if self.queue.is_empty() {
+            return self.wants_shutdown().then_some(Transmit::Shutdown);
+        }
+        self.queue.output(self.keys.as_mut()).map(Transmit::Write)
+    }
+
+    pub(crate) fn wants_input(&self) -> bool {
+        match self.state {
+            State::Drained => false,
+            State::Open | State::Closing | State::Draining => {
+                !self.gate.is_paused() && self.flags & EOF == 0
+            }
+        }
+    }
+
+    pub(crate) fn lend(&mut self, buffer: alloc::vec::Vec<u8>) {
+        self.queue.lend(buffer);
+    }
+
+    pub(crate) fn reclaim(&mut self) -> Option<alloc::vec::Vec<u8>> {
+        self.queue.reclaim()
+    }
+
+    /// RFC 6455 §7.1.1: the server ends the transport first; a client only when it
+    /// has failed the connection, or the server has ended its side.
+    fn wants_shutdown(&self) -> bool {
+        self.state == State::Draining
+            && self.flags & SHUT_DOWN == 0
+            && (self.role() == Role::Server || self.flags & (FAILED | EOF) != 0)
+    }
+
+    fn step(&mut self, occurrence: Occurrence) -> Action {
+        let (state, action) = self.state.on(occurrence);
+        if state != self.state {
+            self.state = state;
+            self.enter(state);
+        }
+        action
+    }
+
+    fn enter(&mut self, state: State) {
+        self.gate.set(Gate::CLOSING, state != State::Open);
+        match state {
+            State::Open => {}
+            State::Closing => {
+                self.flags &= !FRAGMENTING;
+                self.timers.clear(Timer::Idle);
+                self.timers.clear(Timer::Keepalive);
+            }
+            State::Draining => {
+                self.gate.set(Gate::PAUSED | Gate::FULL, false);
+                self.flags &= !FRAGMENTING;
+                self.timers.clear(Timer::Idle);
+                self.timers.clear(Timer::Keepalive);
+                self.queue.clear_urgent();
+            }
+            State::Drained => {
+                self.timers = Timers::default();
+                self.queue.clear();
+            }
+        }
+    }
+
+    /// Moves on what waits for nothing but the clock or the transport.
+    fn settle(&mut self, now: Time) {
+        match self.state {
+            // `close` has no clock: its deadline starts with the next step that has one.
+            State::Closing if !self.timers.is_set(Timer::Close) => {
+                self.timers
+                    .set_after(Timer::Close, self.config.close_timeout, now);
+            }
+            State::Draining
+                if self.queue.is_empty() && self.flags & EOF != 0 && !self.wants_shutdown() =>
+            {
+                self.step(Occurrence::Finished);
+            }
+            _ => {}
+        }
+    }
+
+    fn conclude(&mut self, code: CloseCode, reason: &str, initiator: Initiator, cause: Cause) {
+        self.outcome = Some(Box::new(Closed {
+            code,
+            reason: reason.into(),
+            initiator,
+            cause,
+        }));
+    }
+}
+
+impl fmt::Debug for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender")
+            .field("role", &self.role())
+            .field("state", &self.state)
+            .field("buffered", &self.buffered())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A payload as a segment of its own, masked in place where nobody else holds it.
+fn masked_segment(payload: Payload<'_>, key: Option<Key>) -> Bytes {
+    match (payload, key) {
+        (Payload::Owned(bytes), None) => bytes,
+        (Payload::Owned(bytes), Some(key)) => match bytes.try_into_mut() {
+            Ok(mut bytes) => {
+                crate::mask::apply(&mut bytes, key);
+                bytes.freeze()
+            }
+            Err(shared) => copied(&shared, Some(key)),
+        },
+        (payload, key) => copied(payload.as_slice(), key),
+    }
+}
+
+fn copied(payload: &[u8], key: Option<Key>) -> Bytes {
+    let mut copy = alloc::vec::Vec::with_capacity(payload.len());
+    append_masked(&mut copy, key, payload);
+    copy.into()
+}
+
+/// What the transport must do next.
+#[derive(Clone, Copy, Debug)]
+pub enum Transmit<'a> {
+    /// Write these bytes, or the first of them, and say how many were taken with
+    /// [`handle_written`](crate::Connection::handle_written).
+    Write(Output<'a>),
+    /// Half-close: end the writing direction, then call
+    /// [`handle_shutdown`](crate::Connection::handle_shutdown).
+    Shutdown,
+}
+
+/// Why a call to send was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The connection is closing: our Close is queued.
+    Closing,
+    /// The connection has ended.
+    Closed,
+    /// The output queue is above its hard mark.
+    Full,
+    /// A fragmented message is open, or none is.
+    Fragmenting,
+    /// A control payload is longer than 125 bytes, or a close reason than 123.
+    TooLong,
+    /// The close code must not be sent (RFC 6455 §7.4).
+    CloseCode,
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closing => "the connection is closing",
+            Self::Closed => "the connection is closed",
+            Self::Full => "the output queue is full",
+            Self::Fragmenting => "the call does not fit an open fragmented message",
+            Self::TooLong => "a control frame carries at most 125 bytes",
+            Self::CloseCode => "this close code must not be sent",
+        })
+    }
+}
+
+impl core::error::Error for SendError {}
