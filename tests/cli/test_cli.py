@@ -221,7 +221,10 @@ def serving(handle: Callable[[socket.socket], None]) -> Iterator[str]:
     """A server for one connection; gives its URL."""
 
     def serve() -> None:
-        connection, _ = listener.accept()
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return  # Nobody came.
         with connection:
             connection.settimeout(echo.PATIENCE)
             handle(connection)
@@ -230,8 +233,11 @@ def serving(handle: Callable[[socket.socket], None]) -> Iterator[str]:
         listener.settimeout(echo.PATIENCE)
         thread = threading.Thread(target=serve)
         thread.start()
-        yield f"ws://127.0.0.1:{listener.getsockname()[1]}/"
-        thread.join()
+        try:
+            yield f"ws://127.0.0.1:{listener.getsockname()[1]}/"
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
 
 
 def answering(answer: bytes) -> AbstractContextManager[str]:

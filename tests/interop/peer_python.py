@@ -182,4 +182,4 @@ def address(server: Server) -> str:
 
 
 if __name__ == "__main__":
-    unittest.main()
+    unittest.main(verbosity=2)

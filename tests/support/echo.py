@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from tools import ROOT
+from tools import ROOT, SetupError
 
 PATIENCE = 30.0
 """Seconds after which a program that should have answered counts as stuck."""
@@ -27,17 +27,27 @@ def program() -> Path:
     """The program under test: `$SOCKEYE_ECHO`, else a release build of this checkout."""
     given = os.environ.get("SOCKEYE_ECHO")
     if given:
-        return Path(given)
+        path = Path(given).resolve()
+        if not os.access(path, os.X_OK):
+            raise SetupError(f"there is no program at {path}")
+        return path
     built = subprocess.run(
         ["cargo", "build", "--release", "-p", "sockeye-echo", "--message-format", "json-render-diagnostics"],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        check=True,
     )
+    if built.returncode != 0:
+        raise SetupError("the echo program does not build")
     messages = map(json.loads, built.stdout.splitlines())
-    found = [m["executable"] for m in messages if m.get("executable") and m["target"]["name"] == "sockeye-echo"]
-    return Path(found[-1])
+    return Path([m["executable"] for m in messages if m.get("executable")][-1])
+
+
+def choose_program(path: Path | None) -> None:
+    """Makes `path` the program under test, here and in the processes that are started from here."""
+    if path is not None:
+        os.environ["SOCKEYE_ECHO"] = str(path.resolve())
+    os.environ["SOCKEYE_ECHO"] = str(program())
 
 
 def lines(stream: IO[bytes], patience: float = PATIENCE) -> Iterator[str]:
@@ -77,8 +87,8 @@ class Server:
     by SIGTERM and insists that it exits 0 and did not panic.
     """
 
-    def __init__(self, *arguments: str, binary: Path | None = None) -> None:
-        self._command = [str(binary or program()), "--listen", "127.0.0.1:0", *arguments]
+    def __init__(self, *arguments: str) -> None:
+        self._command = [str(program()), "--listen", "127.0.0.1:0", *arguments]
 
     def __enter__(self) -> Server:
         self._stderr = tempfile.TemporaryFile()
@@ -141,10 +151,10 @@ class Server:
         self._stderr.close()
 
 
-def run(*arguments: str, binary: Path | None = None, patience: float = PATIENCE) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, patience: float = PATIENCE) -> subprocess.CompletedProcess[str]:
     """Runs the program to its end; `subprocess.TimeoutExpired` when there is none within `patience` seconds."""
     return subprocess.run(
-        [str(binary or program()), *arguments],
+        [str(program()), *arguments],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
