@@ -7,6 +7,8 @@ use core::ops::Deref;
 
 use bytes::Bytes;
 
+use crate::frame::Frame;
+
 /// Text or binary (RFC 6455 §5.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MessageKind {
@@ -542,6 +544,17 @@ impl<'a> From<&'a Message<'_>> for Outgoing<'a> {
         Self {
             kind: message.kind(),
             payload: Payload::Lent(message.as_bytes()),
+        }
+    }
+}
+
+/// By reference: the payload of an encoded frame.
+impl From<&Frame> for Outgoing<'_> {
+    fn from(frame: &Frame) -> Self {
+        let payload = frame.encoded().slice_ref(frame.payload());
+        Self {
+            kind: frame.kind(),
+            payload: Payload::Owned(payload),
         }
     }
 }

@@ -425,7 +425,7 @@ impl Receiver {
             }
             (MessageKind::Text, Delivery::Chunks) => message.utf8.feed(piece, |_| ())?,
             (MessageKind::Binary, Delivery::Messages) => {
-                message.binary.push(piece, clamp(remaining))
+                message.binary.push(piece, clamp(remaining));
             }
             (MessageKind::Binary, Delivery::Chunks) => {}
         }
@@ -509,17 +509,17 @@ impl Binary {
     /// Initialised room for what is still to come of a frame: at most as much again
     /// as has arrived.
     fn target(&mut self, remaining: usize) -> &mut [u8] {
+        let room = self.filled.min(remaining);
         if self.filled == self.bytes.len() {
             if self.filled >= buffers::LARGE && self.bytes.capacity() < self.filled + remaining {
                 self.adopt(buffers::take());
             }
-            let len = self.filled + self.filled.min(remaining);
-            if len > self.bytes.len() {
-                self.bytes.reserve_exact(len - self.bytes.len());
-                self.bytes.resize(len, 0);
+            if self.bytes.len() < self.filled + room {
+                self.bytes.reserve_exact(room);
+                self.bytes.resize(self.filled + room, 0);
             }
         }
-        let end = self.bytes.len().min(self.filled.saturating_add(remaining));
+        let end = self.bytes.len().min(self.filled + room);
         self.bytes.get_mut(self.filled..end).unwrap_or_default()
     }
 
@@ -555,4 +555,19 @@ impl Binary {
 /// A length that may not fit: as much of it as there can be.
 fn clamp(len: u64) -> usize {
     usize::try_from(len).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+impl Receiver {
+    /// Bytes of payload that are allocated.
+    pub(crate) fn held(&self) -> usize {
+        let message = self.open.as_ref().and_then(|open| open.message.as_ref());
+        message.map_or(0, |message| {
+            message.text.capacity() + message.binary.bytes.capacity()
+        })
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.open.is_none()
+    }
 }

@@ -135,17 +135,13 @@ impl Sender {
     /// As for [`send`](Self::send).
     pub fn send_frame(&mut self, frame: &Frame) -> Result<(), SendError> {
         if self.keys.is_some() {
-            let payload = frame.encoded().slice_ref(frame.payload());
-            return self.send(Outgoing {
-                kind: frame.kind(),
-                payload: Payload::Owned(payload),
-            });
+            return self.send(frame);
         }
         self.admit()?;
         if frame.encoded().len() <= BY_REFERENCE {
             self.queue.tail().extend_from_slice(frame.encoded());
         } else {
-            self.queue.push(frame.encoded().clone());
+            self.queue.push_frame(frame.encoded().clone());
         }
         self.queued();
         Ok(())
@@ -360,7 +356,7 @@ impl Sender {
             len: payload.as_slice().len() as u64,
         };
         header.encode(self.queue.tail());
-        self.queue.push(masked_segment(payload, key));
+        self.queue.push_payload(masked_segment(payload, key));
         self.queued();
     }
 

@@ -4,6 +4,7 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::fmt;
 
 use bytes::Bytes;
 
@@ -31,10 +32,27 @@ pub(super) struct Queue {
 #[derive(Default)]
 struct More {
     /// Before `tail`.
-    segments: VecDeque<Bytes>,
+    segments: VecDeque<Segment>,
     /// The bytes in `segments`.
     bytes: usize,
+    /// Where the segments that are written left off.
+    position: Joint,
     urgent: Urgent,
+}
+
+struct Segment {
+    bytes: Bytes,
+    end: Joint,
+}
+
+/// What lies between two segments: only at a frame boundary may a control frame
+/// come in.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Joint {
+    #[default]
+    Boundary,
+    /// The frame's header is before, its payload behind.
+    WithinFrame,
 }
 
 /// Control frames that go out at the next frame boundary.
@@ -79,20 +97,29 @@ impl Queue {
     #[inline]
     pub(super) fn tail(&mut self) -> &mut Vec<u8> {
         if self.tail.len() >= SEGMENT {
-            self.seal();
+            self.seal(Joint::Boundary);
         }
         &mut self.tail
     }
 
-    /// Appends by reference.
-    pub(super) fn push(&mut self, segment: Bytes) {
-        if segment.is_empty() {
-            return;
-        }
-        self.seal();
+    /// Appends a whole frame by reference.
+    pub(super) fn push_frame(&mut self, frame: Bytes) {
+        self.push(Joint::Boundary, frame);
+    }
+
+    /// Appends by reference the payload whose header was just put into the tail.
+    pub(super) fn push_payload(&mut self, payload: Bytes) {
+        self.push(Joint::WithinFrame, payload);
+    }
+
+    fn push(&mut self, joint: Joint, bytes: Bytes) {
+        self.seal(joint);
         let more = self.more.get_or_insert_default();
-        more.bytes += segment.len();
-        more.segments.push_back(segment);
+        more.bytes += bytes.len();
+        more.segments.push_back(Segment {
+            bytes,
+            end: Joint::Boundary,
+        });
     }
 
     /// Replaces the unsent Pong or Ping.
@@ -133,13 +160,20 @@ impl Queue {
     pub(super) fn output(&mut self, keys: Option<&mut Keys>) -> Option<Output<'_>> {
         if let Some(more) = &mut self.more {
             more.urgent.encode(keys);
-            return Output::of(&self.tail, self.written, more);
+            return Output::of(Several {
+                more,
+                tail: &self.tail,
+                written: self.written,
+            });
         }
         let first = self
             .tail
             .get(self.written..)
             .filter(|tail| !tail.is_empty())?;
-        Some(Output { first, rest: None })
+        Some(Output {
+            first,
+            several: None,
+        })
     }
 
     /// Lets go of the first `n` bytes of what `output` offered.
@@ -153,26 +187,18 @@ impl Queue {
             }
             return;
         };
-        if self.written > 0 {
-            n = advance_front(
-                &mut more.segments,
-                &mut more.bytes,
-                &mut self.tail,
-                &mut self.written,
-                n,
-            );
-        }
-        if self.written == 0 {
-            n = more.urgent.advance(n);
-        }
-        while n > 0 && (!more.segments.is_empty() || !self.tail.is_empty()) {
-            n = advance_front(
-                &mut more.segments,
-                &mut more.bytes,
-                &mut self.tail,
-                &mut self.written,
-                n,
-            );
+        while n > 0 {
+            let before = n;
+            let waits = self.written > 0 || more.position == Joint::WithinFrame;
+            n = if waits || more.urgent.encoded.is_empty() {
+                more.advance(&mut self.tail, &mut self.written, n)
+            } else {
+                more.urgent.advance(n)
+            };
+            if n == before {
+                // More than was offered.
+                break;
+            }
         }
         self.shed();
     }
@@ -201,40 +227,41 @@ impl Queue {
             .take_if(|more| more.segments.is_empty() && more.urgent.is_empty());
     }
 
-    fn seal(&mut self) {
+    fn seal(&mut self, end: Joint) {
         if self.tail.is_empty() {
             return;
         }
         let more = self.more.get_or_insert_default();
         // What is written of a lone tail stays counted by `written`.
         more.bytes += self.tail.len();
-        more.segments
-            .push_back(core::mem::take(&mut self.tail).into());
+        let bytes = core::mem::take(&mut self.tail).into();
+        more.segments.push_back(Segment { bytes, end });
     }
 }
 
-/// Lets go of up to `n` bytes of the first segment or the tail; returns what is left of `n`.
-fn advance_front(
-    segments: &mut VecDeque<Bytes>,
-    bytes: &mut usize,
-    tail: &mut Vec<u8>,
-    written: &mut usize,
-    n: usize,
-) -> usize {
-    let len = segments.front().map_or(tail.len(), Bytes::len);
-    let step = n.min(len - *written);
-    *written += step;
-    if *written == len {
-        *written = 0;
-        match segments.pop_front() {
-            Some(segment) => {
-                *bytes -= segment.len();
-                crate::buffers::recycle_bytes(segment);
+impl More {
+    /// Lets go of up to `n` bytes of the first segment, or of the tail; returns what
+    /// is left of `n`.
+    fn advance(&mut self, tail: &mut Vec<u8>, written: &mut usize, n: usize) -> usize {
+        let len = self
+            .segments
+            .front()
+            .map_or(tail.len(), |segment| segment.bytes.len());
+        let step = n.min(len - *written);
+        *written += step;
+        if *written == len {
+            *written = 0;
+            match self.segments.pop_front() {
+                Some(segment) => {
+                    self.bytes -= segment.bytes.len();
+                    self.position = segment.end;
+                    crate::buffers::recycle_bytes(segment.bytes);
+                }
+                None => tail.clear(),
             }
-            None => tail.clear(),
         }
+        n - step
     }
-    n - step
 }
 
 impl Urgent {
@@ -306,26 +333,28 @@ pub(super) fn append_masked(out: &mut Vec<u8>, key: Option<mask::Key>, payload: 
 }
 
 /// Queued output: one slice, or several for a vectored write.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Output<'a> {
     first: &'a [u8],
-    rest: Option<Rest<'a>>,
+    /// Everything, `first` included, if that is not all.
+    several: Option<Several<'a>>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Rest<'a> {
-    urgent: &'a [u8],
-    segments: &'a VecDeque<Bytes>,
-    /// How many segments `first` or the time before it used up.
-    skip: usize,
+#[derive(Clone, Copy)]
+struct Several<'a> {
+    more: &'a More,
     tail: &'a [u8],
+    written: usize,
 }
 
 /// One slice of an endpoint's own output, such as an HTTP response. It must not be
 /// empty.
 impl<'a> From<&'a [u8]> for Output<'a> {
     fn from(first: &'a [u8]) -> Self {
-        Self { first, rest: None }
+        Self {
+            first,
+            several: None,
+        }
     }
 }
 
@@ -341,53 +370,72 @@ impl<'a> Output<'a> {
     #[must_use]
     #[inline]
     pub fn is_single(&self) -> bool {
-        self.rest.is_none()
+        self.several.is_none()
     }
 
     /// All slices, in order.
     pub fn slices(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let rest = self.rest.into_iter().flat_map(|rest| {
-            core::iter::once(rest.urgent)
-                .chain(
-                    rest.segments
-                        .iter()
-                        .skip(rest.skip)
-                        .map(|segment| &**segment),
-                )
-                .chain(core::iter::once(rest.tail))
-        });
-        core::iter::once(self.first).chain(rest.filter(|slice| !slice.is_empty()))
+        let single = self.is_single().then_some(self.first);
+        single
+            .into_iter()
+            .chain(self.several.into_iter().flat_map(Several::slices))
     }
 
-    fn of(tail: &'a [u8], written: usize, more: &'a More) -> Option<Self> {
+    fn of(several: Several<'a>) -> Option<Self> {
+        let mut slices = several.slices();
+        let first = slices.next()?;
+        let is_single = slices.next().is_none();
+        Some(Self {
+            first,
+            several: (!is_single).then_some(several),
+        })
+    }
+}
+
+impl fmt::Debug for Output<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.slices()).finish()
+    }
+}
+
+impl<'a> Several<'a> {
+    fn slices(self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let Self {
+            more,
+            tail,
+            written,
+        } = self;
+        let data = move |start: usize| {
+            let segments = more.segments.iter().map(|segment| &*segment.bytes);
+            segments
+                .chain(core::iter::once(tail))
+                .enumerate()
+                .skip(start)
+                .map(move |(at, bytes)| {
+                    let from = if at == 0 { written } else { 0 };
+                    bytes.get(from..).unwrap_or_default()
+                })
+        };
+        // A control frame waits for the segment that is being written, and for the
+        // rest of its frame.
+        let ahead = if written > 0 || more.position == Joint::WithinFrame {
+            let joined = more
+                .segments
+                .iter()
+                .take_while(|segment| segment.end == Joint::WithinFrame);
+            joined.count() + 1
+        } else {
+            0
+        };
         let urgent = more
             .urgent
             .encoded
             .get(more.urgent.written..)
             .unwrap_or_default();
-        let front = more.segments.front().map_or(tail, |segment| segment);
-        let front = front.get(written..).unwrap_or_default();
-        // A control frame waits for the segment that is being written.
-        let (first, urgent, used) = match (written, urgent) {
-            (0, [_, ..]) => (urgent, &[][..], false),
-            _ => (front, urgent, true),
-        };
-        let front_is_tail = more.segments.is_empty();
-        let rest = Rest {
-            urgent,
-            segments: &more.segments,
-            skip: usize::from(used),
-            tail: if used && front_is_tail { &[] } else { tail },
-        };
-        if first.is_empty() {
-            // Nothing in front: a control frame alone was handled above.
-            return None;
-        }
-        let single =
-            rest.urgent.is_empty() && rest.segments.len() <= rest.skip && rest.tail.is_empty();
-        Some(Self {
-            first,
-            rest: (!single).then_some(rest),
-        })
+        let slices = data(0)
+            .take(ahead)
+            .chain(core::iter::once(urgent))
+            .chain(data(ahead));
+        slices.filter(|slice| !slice.is_empty())
     }
 }

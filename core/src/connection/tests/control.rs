@@ -1,0 +1,134 @@
+//! RFC 6455 §5.5: control frames.
+
+use super::*;
+
+#[test]
+fn a_ping_is_answered_with_its_payload() {
+    for role in ROLES {
+        for payload in [&b""[..], b"x", &[0xff; 125]] {
+            let mut bench = Bench::new(role);
+            let ping = bench.whole(Opcode::Ping, payload);
+            assert_eq!(bench.feed(&ping), [Seen::Ping(payload.to_vec())]);
+            assert_eq!(bench.frames(), [(Opcode::Pong, payload.to_vec())]);
+        }
+    }
+}
+
+#[test]
+fn a_ping_is_answered_inside_a_fragmented_message() {
+    for role in ROLES {
+        let mut bench = Bench::new(role);
+        let bytes = [
+            bench.frame(false, Opcode::Text, b"frag"),
+            bench.whole(Opcode::Ping, b"?"),
+            bench.frame(true, Opcode::Continuation, b"ment"),
+        ]
+        .concat();
+        assert_eq!(
+            bench.feed(&bytes),
+            [Seen::Ping(b"?".to_vec()), Seen::Text("fragment".into())]
+        );
+        assert_eq!(bench.frames(), [(Opcode::Pong, b"?".to_vec())]);
+    }
+}
+
+#[test]
+fn of_unsent_pongs_the_newest_wins() {
+    for role in ROLES {
+        let mut bench = Bench::new(role);
+        let pings: Vec<u8> = (0..200_u8)
+            .flat_map(|i| frame(role, true, Opcode::Ping, &[i]))
+            .collect();
+        bench.feed(&pings);
+        // Offered, but not taken: it can still be replaced.
+        assert!(matches!(
+            bench.connection.poll_transmit(),
+            Some(Transmit::Write(_))
+        ));
+        bench.connection.handle_written(0, bench.now);
+        let ping = bench.whole(Opcode::Ping, b"last");
+        bench.feed(&ping);
+        assert_eq!(bench.frames(), [(Opcode::Pong, b"last".to_vec())]);
+        assert_eq!(bench.connection.sender().buffered(), 0);
+    }
+}
+
+#[test]
+fn a_pong_that_has_started_is_finished_before_the_next() {
+    let mut bench = Bench::new(Role::Server);
+    let ping = bench.whole(Opcode::Ping, b"first");
+    bench.feed(&ping);
+    let Some(Transmit::Write(output)) = bench.connection.poll_transmit() else {
+        panic!("no pong")
+    };
+    let start = output.first()[..3].to_vec();
+    bench.connection.handle_written(3, bench.now);
+    let ping = bench.whole(Opcode::Ping, b"second");
+    bench.feed(&ping);
+    let bytes = [start, bench.output()].concat();
+    let frames = decode(Role::Server, &bytes);
+    assert_eq!(
+        frames,
+        [
+            (Opcode::Pong, b"first".to_vec()),
+            (Opcode::Pong, b"second".to_vec())
+        ]
+    );
+}
+
+#[test]
+fn a_pong_overtakes_data_but_not_the_segment_that_is_being_written() {
+    let mut bench = Bench::new(Role::Server);
+    for payload in [&[1; 5000], &[2; 5000], &[3; 5000]] {
+        bench.connection.sender().send(&payload[..]).expect("open");
+    }
+    // The first header and one byte of its payload are out.
+    bench.connection.handle_written(5, bench.now);
+    let ping = bench.whole(Opcode::Ping, b"!");
+    bench.feed(&ping);
+    let out = bench.output();
+    let frames = decode(Role::Server, &[&b"\x82\x7e\x13\x88\x01"[..], &out].concat());
+    let order: Vec<Opcode> = frames.iter().map(|(opcode, _)| *opcode).collect();
+    assert_eq!(
+        order,
+        [Opcode::Binary, Opcode::Pong, Opcode::Binary, Opcode::Binary]
+    );
+}
+
+#[test]
+fn a_ping_of_ours_goes_ahead_of_waiting_data() {
+    for role in ROLES {
+        let mut bench = Bench::new(role);
+        bench.connection.sender().send("data").expect("open");
+        bench.connection.sender().ping(b"now").expect("open");
+        let order: Vec<Opcode> = bench
+            .frames()
+            .into_iter()
+            .map(|(opcode, _)| opcode)
+            .collect();
+        assert_eq!(order, [Opcode::Ping, Opcode::Text]);
+    }
+}
+
+#[test]
+fn a_pong_is_an_event_and_gets_no_answer() {
+    for role in ROLES {
+        let mut bench = Bench::new(role);
+        let pong = bench.whole(Opcode::Pong, b"unasked");
+        assert_eq!(bench.feed(&pong), [Seen::Pong(b"unasked".to_vec())]);
+        assert_eq!(bench.output(), b"");
+    }
+}
+
+#[test]
+fn a_control_payload_above_125_bytes_is_refused() {
+    let mut bench = Bench::new(Role::Server);
+    let sender = bench.connection.sender();
+    assert_eq!(sender.ping(&[0; 126]), Err(crate::SendError::TooLong));
+    assert_eq!(sender.pong(&[0; 126]), Err(crate::SendError::TooLong));
+    assert_eq!(
+        sender.close(crate::CloseCode::NORMAL, &"x".repeat(124)),
+        Err(crate::SendError::TooLong)
+    );
+    assert_eq!(bench.output(), b"");
+}

@@ -1,0 +1,106 @@
+//! Output: the order of the wire, whatever is written at a time.
+
+use proptest::prelude::*;
+
+use super::*;
+
+#[derive(Clone, Debug)]
+enum Act {
+    Send(usize),
+    Ping(u8),
+    Write(usize),
+}
+
+proptest! {
+    #[test]
+    fn any_writes_give_whole_frames_in_order(
+        role in prop_oneof![Just(Role::Server), Just(Role::Client)],
+        acts in proptest::collection::vec(
+            prop_oneof![
+                3 => prop_oneof![0_usize..200, 3000_usize..20_000].prop_map(Act::Send),
+                1 => any::<u8>().prop_map(Act::Ping),
+                4 => prop_oneof![0_usize..10, 0_usize..30_000].prop_map(Act::Write),
+            ],
+            0..40,
+        ),
+    ) {
+        let mut bench = Bench::new(role);
+        let (mut sent, mut out) = (Vec::new(), Vec::new());
+        let mut pings = Vec::new();
+        for (number, act) in acts.into_iter().enumerate() {
+            match act {
+                Act::Send(len) => {
+                    let payload = alloc::vec![number as u8; len];
+                    bench.connection.sender().send(&payload[..]).expect("below the mark");
+                    sent.push(payload);
+                }
+                Act::Ping(byte) => {
+                    bench.connection.sender().ping(&[byte]).expect("open");
+                    pings.push(alloc::vec![byte]);
+                }
+                Act::Write(len) => {
+                    let Some(Transmit::Write(output)) = bench.connection.poll_transmit() else { continue };
+                    prop_assert!(output.slices().all(|slice| !slice.is_empty()));
+                    prop_assert_eq!(output.is_single(), output.slices().count() == 1);
+                    let written: Vec<u8> = output.slices().flatten().copied().take(len).collect();
+                    bench.connection.handle_written(written.len(), bench.now);
+                    out.extend(written);
+                }
+            }
+        }
+        out.extend(bench.output());
+        let frames = decode(role, &out);
+        let data: Vec<Vec<u8>> = frames
+            .iter()
+            .filter(|(opcode, _)| *opcode == Opcode::Binary)
+            .map(|(_, payload)| payload.clone())
+            .collect();
+        prop_assert_eq!(data, sent);
+        // Pings are a subsequence of those asked for, and the newest was sent.
+        let on_wire: Vec<&Vec<u8>> =
+            frames.iter().filter(|(opcode, _)| *opcode == Opcode::Ping).map(|(_, payload)| payload).collect();
+        prop_assert_eq!(on_wire.last().copied(), pings.last());
+        let mut asked = pings.iter();
+        prop_assert!(on_wire.iter().all(|ping| asked.any(|other| other == *ping)));
+        prop_assert_eq!(bench.connection.sender().buffered(), 0);
+    }
+}
+
+#[test]
+fn small_frames_leave_in_one_slice_and_large_payloads_by_reference() {
+    let mut bench = Bench::new(Role::Server);
+    for _ in 0..100 {
+        bench.connection.sender().send("small").expect("open");
+    }
+    let Some(Transmit::Write(output)) = bench.connection.poll_transmit() else {
+        panic!("no output")
+    };
+    assert!(output.is_single());
+    let large = bytes::Bytes::from(alloc::vec![9; 10_000]);
+    let place = large.as_ptr();
+    bench.connection.sender().send(large).expect("open");
+    let Some(Transmit::Write(output)) = bench.connection.poll_transmit() else {
+        panic!("no output")
+    };
+    assert!(output.slices().any(|slice| slice.as_ptr() == place));
+}
+
+#[test]
+fn a_lent_buffer_is_used_and_comes_back() {
+    let mut bench = Bench::new(Role::Server);
+    let buffer = Vec::with_capacity(1000);
+    let place = buffer.as_ptr();
+    bench.connection.lend(buffer);
+    bench.connection.sender().send("hello").expect("open");
+    assert!(bench.connection.reclaim().is_none(), "it is in use");
+    let Some(Transmit::Write(output)) = bench.connection.poll_transmit() else {
+        panic!("no output")
+    };
+    assert_eq!(output.first().as_ptr(), place);
+    bench.output();
+    assert_eq!(
+        bench.connection.reclaim().map(|buffer| buffer.as_ptr()),
+        Some(place)
+    );
+    assert!(bench.connection.reclaim().is_none());
+}
