@@ -55,12 +55,15 @@ class Reports(unittest.TestCase):
     def test_the_table_counts_by_section(self) -> None:
         self.write(**{"1.1.1": "OK", "7.1.6": "INFORMATIONAL", "10.1.1": "NON-STRICT"})
         rows = table(judge(["1.1.1", "1.1.2", "7.1.6", "10.1.1"], self.reports, "sockeye")).splitlines()
-        self.assertEqual([row.split() for row in rows[1:]], [
-            ["1", "2", "1", "0", "1"],
-            ["7", "1", "0", "1", "0"],
-            ["10", "1", "0", "0", "1"],
-            ["all", "4", "1", "1", "2"],
-        ])
+        self.assertEqual(
+            [row.split() for row in rows[1:]],
+            [
+                ["1", "2", "1", "0", "1"],
+                ["7", "1", "0", "1", "0"],
+                ["10", "1", "0", "0", "1"],
+                ["all", "4", "1", "1", "2"],
+            ],
+        )
 
 
 if __name__ == "__main__":

@@ -168,6 +168,8 @@ class HostilePeers(unittest.TestCase):
         "too long, by its header alone": (struct.pack(">BBQI", 0x82, 0xFF, ECHO_LIMIT + 1, 0), 1009),
     }
 
+    server: echo.Server
+
     @classmethod
     def setUpClass(cls) -> None:
         cls.server = cls.enterClassContext(echo.Server())
@@ -193,7 +195,10 @@ class HostilePeers(unittest.TestCase):
     def test_what_is_not_http_is_answered_with_400(self) -> None:
         with Peer(self.server.port) as bystander:
             for sent in [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b"GET / HTTP/1.1\nHost: a\n\n"]:
-                with self.subTest(sent), socket.create_connection(("127.0.0.1", self.server.port), echo.PATIENCE) as raw:
+                with (
+                    self.subTest(sent),
+                    socket.create_connection(("127.0.0.1", self.server.port), echo.PATIENCE) as raw,
+                ):
                     raw.sendall(sent)
                     self.assertTrue(raw.makefile("rb").read().startswith(b"HTTP/1.1 400 "))
             self.assertTrue(bystander.echoes())
