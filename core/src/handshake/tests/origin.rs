@@ -54,6 +54,7 @@ fn pages_of_the_same_host_and_of_listed_origins() {
         ("null", "null"),
         ("localhost", "http://127.0.0.1"),
         ("good.example", "http://app.example"),
+        ("good.example", "http://app.example:443"),
         ("good.example", "https://app.example:8443"),
         ("good.example", "https://sub.app.example"),
         ("good.example", "https://app.example.evil.com"),
