@@ -161,3 +161,47 @@ impl Answer {
         part.get(self.written..).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(len: usize) -> Answer {
+        let response = Response::text(200, "x".repeat(len));
+        Answer::new(response, Content::Sent, &Config::default(), Time::ZERO)
+    }
+
+    /// Takes `bytes` every second, and says for how many seconds there was something to take.
+    fn read_slowly(mut answer: Answer, bytes: usize) -> u32 {
+        for second in 0.. {
+            let now = Time::ZERO + Duration::from_secs(u64::from(second));
+            answer.handle_timeout(now);
+            let Some(Transmit::Write(output)) = answer.poll_transmit() else {
+                return second;
+            };
+            let taken = output.first().len().min(bytes);
+            answer.handle_written(taken, now);
+        }
+        unreachable!("it ends");
+    }
+
+    #[test]
+    fn a_slow_reader_gets_its_page_and_one_that_drips_does_not_hold_it() {
+        assert_eq!(read_slowly(answer(100_000), 1000), 101);
+        assert!(matches!(read_slowly(answer(100_000), 100), 10..=12));
+        assert!(matches!(read_slowly(answer(10_000), 100), 10..=12));
+        assert!(matches!(read_slowly(answer(10_000), 0), 10..=12));
+    }
+
+    #[test]
+    fn the_end_of_the_input_does_not_cut_the_answer_off() {
+        let mut answer = answer(10);
+        answer.handle_eof();
+        assert!(!answer.wants_input());
+        assert!(answer.poll_transmit().is_some());
+        answer.handle_written(usize::MAX / 2, Time::ZERO);
+        assert!(matches!(answer.poll_transmit(), Some(Transmit::Shutdown)));
+        answer.handle_shutdown(Time::ZERO);
+        assert!(answer.is_done());
+    }
+}

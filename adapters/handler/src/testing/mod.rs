@@ -33,7 +33,9 @@ use core::fmt;
 use core::net::{Ipv4Addr, SocketAddrV4};
 use core::time::Duration;
 
-use sockeye_core::handshake::{ClientHandshake, ClientRequest, ConnectError, Response, Url};
+use sockeye_core::handshake::{
+    ClientHandshake, ClientRequest, ConnectError, HttpLimits, Response, Url,
+};
 use sockeye_core::{
     CloseCode, Closed, Incoming, Outgoing, OwnedMessage, SendError, SharedConfig, Time,
 };
@@ -248,7 +250,12 @@ impl<S: Service> fmt::Debug for TestServer<S> {
 impl<S: Service> World<S> {
     fn handshake(&self, request: &ClientRequest) -> ClientHandshake {
         let deadline = self.now + Duration::from_secs(3600);
-        ClientHandshake::new(request, [7; 16], self.config.head, deadline)
+        // What a test is about are the server's limits.
+        let limits = HttpLimits {
+            body: usize::MAX,
+            ..HttpLimits::default()
+        };
+        ClientHandshake::new(request, [7; 16], limits, deadline)
     }
 
     /// Moves bytes and wake-ups until nothing is left to move.
