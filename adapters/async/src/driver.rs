@@ -130,15 +130,18 @@ impl<T: Transport, E: Endpoint, C: Timer> Driver<T, E, C> {
                 continue;
             }
             match self.read(cx, now) {
-                Poll::Ready(Some(item)) => return Poll::Ready(Some(item)),
-                Poll::Ready(None) => {}
+                Poll::Ready(item) => {
+                    // A peer that never stops sending does not stop the clock.
+                    if self.endpoint.poll_timeout().is_some_and(|at| at <= now) {
+                        self.endpoint.handle_timeout(now);
+                    }
+                    if item.is_some() {
+                        return Poll::Ready(item);
+                    }
+                }
                 // Only now: what was not read may be what a deadline waits for.
                 Poll::Pending => now = ready!(self.wait(cx, now)),
             }
-        }
-        // A peer that never stops sending does not stop the clock.
-        if self.endpoint.poll_timeout().is_some_and(|at| at <= now) {
-            self.endpoint.handle_timeout(now);
         }
         cx.waker().wake_by_ref();
         Poll::Pending
