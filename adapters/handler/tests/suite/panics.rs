@@ -72,7 +72,11 @@ impl Handler for Bomb {
     }
 
     fn on_message(&mut self, message: Message<'_>, cx: &mut Context<'_>) {
-        let before = [Where::Message, Where::MessageAndClose, Where::MessageAndDrop];
+        let before = [
+            Where::Message,
+            Where::MessageAndClose,
+            Where::MessageAndDrop,
+        ];
         cx.send("queued before").expect("open");
         self.notes.push("message");
         self.pass(&before);

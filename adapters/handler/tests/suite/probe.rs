@@ -10,7 +10,10 @@ pub(crate) struct Notes(Arc<Mutex<Vec<String>>>);
 
 impl Notes {
     pub(crate) fn push(&self, note: impl Into<String>) {
-        self.0.lock().expect("no test panics here").push(note.into());
+        self.0
+            .lock()
+            .expect("no test panics here")
+            .push(note.into());
     }
 
     /// Takes all notes so far.
@@ -45,11 +48,13 @@ impl Handler for Probe {
     }
 
     fn on_ping(&mut self, payload: &[u8], _: &mut Context<'_>) {
-        self.notes.push(format!("ping {}", String::from_utf8_lossy(payload)));
+        self.notes
+            .push(format!("ping {}", String::from_utf8_lossy(payload)));
     }
 
     fn on_pong(&mut self, payload: &[u8], _: &mut Context<'_>) {
-        self.notes.push(format!("pong {}", String::from_utf8_lossy(payload)));
+        self.notes
+            .push(format!("pong {}", String::from_utf8_lossy(payload)));
     }
 
     fn on_timer(&mut self, key: u64, cx: &mut Context<'_>) {
@@ -68,7 +73,8 @@ impl Handler for Probe {
     }
 
     fn on_close(&mut self, closed: &Closed) {
-        self.notes.push(format!("close {} {:?}", closed.code, closed.initiator));
+        self.notes
+            .push(format!("close {} {:?}", closed.code, closed.initiator));
     }
 }
 

@@ -35,9 +35,15 @@ fn any_cut_of_the_input_gives_the_same_answers() {
         let server = TestServer::new(service);
         server.set_read_size(read_size);
         let mut client = server.connect("/path?query").expect("accepted");
-        client.send_all(["a", "", "long ".repeat(100).as_str(), "é"]).expect("open");
+        client
+            .send_all(["a", "", "long ".repeat(100).as_str(), "é"])
+            .expect("open");
         let answers: Vec<_> = core::iter::from_fn(|| client.recv_text()).collect();
-        assert_eq!(answers, ["a", "", "long ".repeat(100).as_str(), "é"], "{read_size}");
+        assert_eq!(
+            answers,
+            ["a", "", "long ".repeat(100).as_str(), "é"],
+            "{read_size}"
+        );
         client.close(CloseCode::new(4000), "why");
         assert_eq!(notes.take().last().map(String::as_str), Some("drop"));
     }
@@ -87,7 +93,10 @@ fn the_handler_begins_to_close_and_nothing_is_sent_after_it() {
     assert_eq!(client.recv_text().as_deref(), Some("bye"));
     assert_eq!(client.recv(), None);
     let closed = client.closed().expect("closed");
-    assert_eq!((closed.code, &*closed.reason), (CloseCode::GOING_AWAY, "exit"));
+    assert_eq!(
+        (closed.code, &*closed.reason),
+        (CloseCode::GOING_AWAY, "exit")
+    );
     assert_eq!(
         notes.take(),
         ["open", "message exit", "close 1001 Local", "drop"]
@@ -144,7 +153,12 @@ fn pings_are_answered_and_told() {
     client.send("ping me").expect("open");
     assert_eq!(
         notes.take(),
-        ["open", "ping hello", "message ping me", "pong are you there"]
+        [
+            "open",
+            "ping hello",
+            "message ping me",
+            "pong are you there"
+        ]
     );
 }
 
@@ -194,7 +208,10 @@ fn a_silent_peer_is_pinged_and_then_given_up() {
     let server = TestServer::new(service);
     let mut client = server.connect("/").expect("accepted");
     server.advance(Duration::from_secs(60));
-    assert!(matches!(client.event(), Some(sockeye_core::Incoming::Ping(_))));
+    assert!(matches!(
+        client.event(),
+        Some(sockeye_core::Incoming::Ping(_))
+    ));
     assert!(client.closed().is_none());
     assert!(notes.count("pong") >= 2);
 
@@ -212,7 +229,10 @@ fn a_violation_closes_with_its_code() {
     let mut client = server.connect("/").expect("accepted");
     // Text that is not UTF-8.
     client.write(b"\x81\x81\0\0\0\0\xff");
-    assert_eq!(client.closed().map(|closed| closed.code), Some(CloseCode::INVALID_PAYLOAD));
+    assert_eq!(
+        client.closed().map(|closed| closed.code),
+        Some(CloseCode::INVALID_PAYLOAD)
+    );
     assert_eq!(notes.take(), ["open", "close 1007 Local", "drop"]);
 }
 
@@ -220,7 +240,8 @@ fn a_violation_closes_with_its_code() {
 fn a_shared_frame_reaches_the_client() {
     let (service, _) = probe(|text, cx| {
         cx.send_frame(&Frame::new(text)).expect("open");
-        cx.begin(sockeye_handler::MessageKind::Binary).expect("open");
+        cx.begin(sockeye_handler::MessageKind::Binary)
+            .expect("open");
         cx.append(b"in ").expect("open");
         cx.finish(b"pieces").expect("open");
     });
@@ -235,7 +256,9 @@ fn a_shared_frame_reaches_the_client() {
 fn shutting_down_closes_open_connections_once() {
     let (service, notes) = echo();
     let server = TestServer::new(service);
-    let clients: Vec<_> = (0..5).map(|_| server.connect("/").expect("accepted")).collect();
+    let clients: Vec<_> = (0..5)
+        .map(|_| server.connect("/").expect("accepted"))
+        .collect();
     server.close(CloseCode::SERVICE_RESTART, "restart");
     server.close(CloseCode::GOING_AWAY, "again");
     for client in &clients {
@@ -252,7 +275,11 @@ fn shutting_down_closes_open_connections_once() {
 fn chunks_are_handed_on_where_they_are_asked_for() {
     struct Sizes(usize);
     impl sockeye_handler::Handler for Sizes {
-        fn on_message(&mut self, _: sockeye_handler::Message<'_>, _: &mut sockeye_handler::Context<'_>) {
+        fn on_message(
+            &mut self,
+            _: sockeye_handler::Message<'_>,
+            _: &mut sockeye_handler::Context<'_>,
+        ) {
             unreachable!("only chunks");
         }
         fn on_chunk(
@@ -280,7 +307,12 @@ fn chunks_are_handed_on_where_they_are_asked_for() {
 fn a_session_costs_at_most_its_budget() {
     struct Nothing;
     impl sockeye_handler::Handler for Nothing {
-        fn on_message(&mut self, _: sockeye_handler::Message<'_>, _: &mut sockeye_handler::Context<'_>) {}
+        fn on_message(
+            &mut self,
+            _: sockeye_handler::Message<'_>,
+            _: &mut sockeye_handler::Context<'_>,
+        ) {
+        }
     }
     struct Plain;
     impl sockeye_handler::Service for Plain {
@@ -303,5 +335,8 @@ fn the_cause_of_the_end_is_told() {
     let server = TestServer::new(service);
     let mut client = server.connect("/").expect("accepted");
     client.close(CloseCode::NORMAL, "");
-    assert_eq!(client.closed().map(|closed| closed.cause), Some(Cause::Handshake));
+    assert_eq!(
+        client.closed().map(|closed| closed.cause),
+        Some(Cause::Handshake)
+    );
 }
