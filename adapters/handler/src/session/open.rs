@@ -70,7 +70,7 @@ impl<H: Handler> Open<H> {
         let mut end = None;
         while let Some((event, _)) = self.connection.poll_event(input, env.now) {
             if let Event::Closed(closed) = event {
-                end = Some(closed);
+                end = Some(closed.clone());
             }
         }
         if let Some(closed) = end {
@@ -267,7 +267,7 @@ fn deliver<H: Handler>(
             Event::Chunk(chunk) => handler.on_chunk(chunk, cx),
             Event::Ping(payload) => handler.on_ping(payload, cx),
             Event::Pong(payload) => handler.on_pong(payload, cx),
-            Event::Closed(closed) => return Some(closed),
+            Event::Closed(closed) => return Some(closed.clone()),
             // Kinds that a later core adds mean nothing to a handler of today.
             _ => {}
         }

@@ -136,7 +136,7 @@ impl OpenEnd {
                 Event::Ping(payload) => Incoming::Ping(payload.into()),
                 Event::Pong(payload) => Incoming::Pong(payload.into()),
                 Event::Closed(closed) => {
-                    self.closed = Some(closed);
+                    self.closed = Some(closed.clone());
                     continue;
                 }
                 _ => continue,
