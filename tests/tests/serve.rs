@@ -308,7 +308,8 @@ fn a_handler_that_panics_ends_its_own_connection_only() {
 
 #[test]
 fn a_peer_handle_sends_from_another_thread() {
-    let server = server();
+    // Nothing else wakes the connection.
+    let server = TestServer::start(|config, _| config.ping_interval = None);
     let mut raw = Raw::open(server.address);
     let peer = server.next_peer();
     thread::spawn(move || {

@@ -3,8 +3,8 @@
 use sockeye_core::handshake::ConnectError;
 use sockeye_handler::testing::TestServer;
 use sockeye_handler::{
-    BoxHandler, Closed, Context, Decision, Frame, Handler, Message, Next, Opening, Outgoing, Request,
-    Response, Router, Scope, linear,
+    BoxHandler, Closed, Context, Decision, Frame, Handler, Message, Next, Opening, Outgoing,
+    Request, Response, Router, Scope, linear,
 };
 
 use crate::probe::Notes;
