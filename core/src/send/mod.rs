@@ -54,10 +54,12 @@ impl Gate {
     const CLOSING: u8 = 4;
     /// Settings that look at each message: pieces, or an idle deadline.
     const SETTINGS: u8 = 8;
+    /// Output never holds input back. No obstacle itself.
+    const DUPLEX: u8 = 16;
 
     #[inline]
     pub(crate) fn is_clear(self) -> bool {
-        self.0 == 0
+        self.0 & !Self::DUPLEX == 0
     }
 
     /// Whether receiving waits for the application or for the peer to take output.
@@ -424,7 +426,7 @@ impl Sender {
 
     #[cold]
     fn hold_back(&mut self) {
-        if self.state == State::Open {
+        if self.state == State::Open && self.gate.0 & Gate::DUPLEX == 0 {
             self.gate.set(Gate::FULL, true);
             self.timers.forgive();
         }
@@ -433,6 +435,11 @@ impl Sender {
 
 /// What the receiving half and the wiring need of it.
 impl Sender {
+    pub(crate) fn set_duplex(&mut self) {
+        self.gate.set(Gate::DUPLEX, true);
+        self.gate.set(Gate::FULL, false);
+    }
+
     pub(crate) fn state(&self) -> State {
         self.state
     }
