@@ -141,7 +141,7 @@ impl Messages {
                 },
                 Event::Ping(payload) => Incoming::Ping(payload.to_vec()),
                 Event::Pong(payload) => Incoming::Pong(payload.to_vec()),
-                Event::Closed(closed) => Incoming::Closed(closed),
+                Event::Closed(closed) => Incoming::Closed(closed.clone()),
             })
     }
 }

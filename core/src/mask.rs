@@ -1,9 +1,12 @@
 //! Masking (RFC 6455 §5.3), without `unsafe` and at the speed of memory.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use chacha20::ChaCha12Rng;
 use chacha20::rand_core::{Rng, SeedableRng};
+
+use crate::utf8::COPY_PIECE;
 
 /// A masking key, as it stands in the frame header.
 pub(crate) type Key = [u8; 4];
@@ -11,16 +14,49 @@ pub(crate) type Key = [u8; 4];
 /// Masks or unmasks `payload`, whose first byte meets the first byte of `key`.
 #[inline]
 pub(crate) fn apply(payload: &mut [u8], key: Key) {
-    let [a, b, c, d] = key;
-    let wide = [a, b, c, d, a, b, c, d];
+    let wide = widen(key);
     // Whole words: the compiler turns this loop into the widest vectors it may use.
     let (words, rest) = payload.as_chunks_mut::<8>();
     for word in words {
-        *word = (u64::from_ne_bytes(*word) ^ u64::from_ne_bytes(wide)).to_ne_bytes();
+        *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
     }
-    for (byte, key) in rest.iter_mut().zip(wide) {
+    for (byte, key) in rest.iter_mut().zip(wide.to_ne_bytes()) {
         *byte ^= key;
     }
+}
+
+/// Copies as much of `from` as `to` has room for, masked or unmasked on the way.
+///
+/// One pass: masking right behind a copy reads what is still being stored.
+#[inline]
+pub(crate) fn copy(to: &mut [u8], from: &[u8], key: Key) {
+    let wide = widen(key);
+    let (to_words, to_rest) = to.as_chunks_mut::<8>();
+    let (words, rest) = from.as_chunks::<8>();
+    for (to, word) in to_words.iter_mut().zip(words) {
+        *to = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
+    }
+    for ((to, byte), key) in to_rest.iter_mut().zip(rest).zip(wide.to_ne_bytes()) {
+        *to = byte ^ key;
+    }
+}
+
+/// Appends a masked or unmasked copy.
+#[inline]
+pub(crate) fn append(out: &mut Vec<u8>, payload: &[u8], key: Key) {
+    out.reserve(payload.len());
+    // In pieces, so that the zeros are overwritten while they are in the nearest cache.
+    for piece in payload.chunks(COPY_PIECE) {
+        let start = out.len();
+        out.resize(start + piece.len(), 0);
+        copy(out.get_mut(start..).unwrap_or_default(), piece, key);
+    }
+}
+
+#[inline]
+fn widen(key: Key) -> u64 {
+    let half = u64::from(u32::from_ne_bytes(key));
+    half << 32 | half
 }
 
 /// The key for what follows after `len` masked bytes.
@@ -69,7 +105,6 @@ impl core::fmt::Debug for Seed {
 mod tests {
     use super::*;
     use alloc::collections::BTreeSet;
-    use alloc::vec::Vec;
 
     /// RFC 6455 §5.3, to the letter.
     fn by_the_octet(payload: &[u8], key: Key) -> Vec<u8> {
@@ -83,11 +118,14 @@ mod tests {
     #[test]
     fn every_length_masks_as_the_octet_formula_says() {
         let key = [0x37, 0xfa, 0x21, 0x3d];
-        for len in 0..100 {
+        for len in (0..100).chain([2048, 2049, 5000]) {
             let payload: Vec<u8> = (0..len).map(|i| (i * 7) as u8).collect();
             let mut masked = payload.clone();
             apply(&mut masked, key);
             assert_eq!(masked, by_the_octet(&payload, key), "{len}");
+            let mut appended = b"before".to_vec();
+            append(&mut appended, &payload, key);
+            assert_eq!(appended, [b"before", &*masked].concat(), "{len}");
         }
     }
 

@@ -239,10 +239,13 @@ impl From<Bytes> for OwnedMessage {
 /// Short payloads are stored in place: an allocation costs more than receiving them.
 const INLINE: usize = 30;
 
+/// Aligned, so that it moves in whole words: odd loads right behind the copy that
+/// filled it would each wait for it.
 #[derive(Clone, Copy)]
+#[repr(C, align(8))]
 pub(crate) struct Inline {
-    len: u8,
     bytes: [u8; INLINE],
+    len: u8,
 }
 
 impl Inline {
@@ -467,6 +470,32 @@ impl<'a> Outgoing<'a> {
         Self {
             kind: MessageKind::Binary,
             payload: Payload::Lent(bytes),
+        }
+    }
+
+    /// Text or binary.
+    #[must_use]
+    pub const fn kind(&self) -> MessageKind {
+        self.kind
+    }
+
+    /// The payload, whichever the kind.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.payload.as_slice()
+    }
+
+    /// Keeps the message: copies what is lent.
+    #[must_use]
+    pub fn into_owned(self) -> OwnedMessage {
+        match (self.kind, self.payload) {
+            (MessageKind::Binary, Payload::Owned(bytes)) => bytes.into(),
+            (MessageKind::Binary, payload) => payload.as_slice().into(),
+            (MessageKind::Text, payload) => {
+                // It was made from a `str`.
+                let text = core::str::from_utf8(payload.as_slice()).unwrap_or_default();
+                OwnedMessage::Text(text.into())
+            }
         }
     }
 }

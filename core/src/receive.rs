@@ -3,7 +3,6 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::ops::Range;
 
 use crate::buffers;
 use crate::close::Violation;
@@ -14,26 +13,65 @@ use crate::mask::{self, Key};
 use crate::message::MessageKind;
 use crate::utf8::Utf8;
 
-/// What one step over the input found. Payloads are given by their place, so that
-/// the caller can borrow them where it returns.
-#[derive(Debug)]
-pub(crate) enum Step {
-    /// The input is used up.
-    Starved,
-    /// A message that lies whole in the input.
-    Lent(MessageKind, Range<usize>),
+/// What one step over the input found.
+///
+/// Small enough for two registers: an event that went through memory on its way to
+/// the application would cost as much as all the rest of the shortest path.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    pub(crate) what: What,
+    /// How long it is, if it lies in the input: it ends where the input is used up.
+    pub(crate) len: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    /// The input is used up, or must wait.
+    Nothing,
+    /// A message that lies whole in the input; text is still to be validated.
+    Text,
+    Binary,
     /// A message that was assembled.
-    Assembled(MessageKind),
+    AssembledText,
+    AssembledBinary,
     /// A piece of a message, in the input.
     Chunk {
         kind: MessageKind,
-        place: Range<usize>,
         last: bool,
     },
     /// A control frame that lies whole in the input.
-    Control(Opcode, Range<usize>),
+    Control(Opcode),
     /// A control frame that was put together.
     AssembledControl(Opcode),
+    /// The end.
+    Closed,
+}
+
+impl Step {
+    pub(crate) const NOTHING: Self = Self {
+        what: What::Nothing,
+        len: 0,
+    };
+    pub(crate) const CLOSED: Self = Self {
+        what: What::Closed,
+        len: 0,
+    };
+
+    fn lent(kind: MessageKind, len: usize) -> Self {
+        let what = match kind {
+            MessageKind::Text => What::Text,
+            MessageKind::Binary => What::Binary,
+        };
+        Self { what, len }
+    }
+
+    fn assembled(kind: MessageKind) -> Self {
+        let what = match kind {
+            MessageKind::Text => What::AssembledText,
+            MessageKind::Binary => What::AssembledBinary,
+        };
+        Self { what, len: 0 }
+    }
 }
 
 /// How much of a large message must have arrived before the caller may read
@@ -146,8 +184,8 @@ impl Receiver {
 
     /// The shortest path, for the frame that is nearly always next: a whole message
     /// in the input, with nothing open. None: it is something else.
-    #[inline]
-    pub(crate) fn fast(&self, input: &mut Input<'_>) -> Option<(MessageKind, Range<usize>)> {
+    #[inline(always)]
+    pub(crate) fn fast(&self, input: &mut Input<'_>) -> Option<Step> {
         if self.open.is_some() {
             return None;
         }
@@ -155,9 +193,9 @@ impl Receiver {
             return None;
         };
         // FIN and an opcode, no reserved bit.
-        let kind = match first {
-            0x81 => MessageKind::Text,
-            0x82 => MessageKind::Binary,
+        let what = match first {
+            0x81 => What::Text,
+            0x82 => What::Binary,
             _ => return None,
         };
         let (expected, key_len) = match self.role {
@@ -184,8 +222,10 @@ impl Receiver {
             Role::Server => *rest.first_chunk()?,
             Role::Client => [0; 4],
         };
+        let len = usize::from(len);
         input.skip(header + key_len);
-        Some((kind, input.take_unmasked(usize::from(len), key)))
+        input.take_unmasked(len, key);
+        Some(Step { what, len })
     }
 
     /// Lets go of everything, when no more is received.
@@ -208,7 +248,7 @@ impl Receiver {
                 }
             }
             let Some(header) = self.header(input)? else {
-                return Ok(Step::Starved);
+                return Ok(Step::NOTHING);
             };
             if let Some(step) = self.begin(&header, input, config)? {
                 return Ok(step);
@@ -216,17 +256,17 @@ impl Receiver {
         }
     }
 
-    /// The text that [`Step::Assembled`] stands for.
+    /// The text that [`What::AssembledText`] stands for.
     pub(crate) fn text(&mut self) -> Option<&mut String> {
         Some(&mut self.open.as_mut()?.message.as_mut()?.text)
     }
 
-    /// The bytes that [`Step::Assembled`] stands for.
+    /// The bytes that [`What::AssembledBinary`] stands for.
     pub(crate) fn binary(&mut self) -> Option<&mut Vec<u8>> {
         Some(self.open.as_mut()?.message.as_mut()?.binary.finish())
     }
 
-    /// The payload that [`Step::AssembledControl`] stands for.
+    /// The payload that [`What::AssembledControl`] stands for.
     pub(crate) fn control(&self) -> &[u8] {
         self.open
             .as_ref()
@@ -321,14 +361,19 @@ impl Receiver {
         let whole = header.len <= input.remaining().len() as u64;
         if header.opcode.is_control() {
             if whole {
-                let place = input.take_unmasked(clamp(header.len), key);
-                return Ok(Some(Step::Control(header.opcode, place)));
+                let len = clamp(header.len);
+                input.take_unmasked(len, key);
+                return Ok(Some(Step {
+                    what: What::Control(header.opcode),
+                    len,
+                }));
             }
         } else {
             let admitted = self.admit(header, config)?;
             if whole && admitted.is_lone && config.delivery == Delivery::Messages {
-                let place = input.take_unmasked(clamp(header.len), key);
-                return Ok(Some(Step::Lent(admitted.kind, place)));
+                let len = clamp(header.len);
+                input.take_unmasked(len, key);
+                return Ok(Some(Step::lent(admitted.kind, len)));
             }
             let open = self.open.get_or_insert_default();
             let message = open
@@ -390,12 +435,25 @@ impl Receiver {
         };
         let available = input.remaining().len();
         if frame.remaining > 0 && available == 0 {
-            return Ok(Some(Step::Starved));
+            return Ok(Some(Step::NOTHING));
         }
         let len = clamp(frame.remaining).min(available);
-        let place = input.take_unmasked(len, frame.key);
-        let piece = input.get(&place);
-        frame.key = mask::advance(frame.key, len);
+        let key = frame.key;
+        // A binary message loses its mask on the way into its buffer, all else here.
+        let into_buffer = frame.opcode != Opcode::Text
+            && !frame.opcode.is_control()
+            && config.delivery == Delivery::Messages
+            && open
+                .message
+                .as_ref()
+                .is_some_and(|message| message.kind == MessageKind::Binary);
+        if into_buffer {
+            input.skip(len);
+        } else {
+            input.take_unmasked(len, key);
+        }
+        let piece = input.last(len);
+        frame.key = mask::advance(key, len);
         frame.remaining -= len as u64;
         let (opcode, remaining) = (frame.opcode, frame.remaining);
         let last = remaining == 0 && frame.fin;
@@ -406,10 +464,13 @@ impl Receiver {
         if opcode.is_control() {
             open.control.push(piece);
             if remaining > 0 {
-                return Ok(Some(Step::Starved));
+                return Ok(Some(Step::NOTHING));
             }
             open.spent = Spent::Control;
-            return Ok(Some(Step::AssembledControl(opcode)));
+            return Ok(Some(Step {
+                what: What::AssembledControl(opcode),
+                len: 0,
+            }));
         }
 
         let Some(message) = &mut open.message else {
@@ -425,7 +486,7 @@ impl Receiver {
             }
             (MessageKind::Text, Delivery::Chunks) => message.utf8.feed(piece, |_| ())?,
             (MessageKind::Binary, Delivery::Messages) => {
-                message.binary.push(piece, clamp(remaining));
+                message.binary.push(piece, key, clamp(remaining));
             }
             (MessageKind::Binary, Delivery::Chunks) => {}
         }
@@ -436,8 +497,11 @@ impl Receiver {
             open.spent = Spent::Message;
         }
         match config.delivery {
-            Delivery::Messages if last => Ok(Some(Step::Assembled(kind))),
-            Delivery::Chunks if last || len > 0 => Ok(Some(Step::Chunk { kind, place, last })),
+            Delivery::Messages if last => Ok(Some(Step::assembled(kind))),
+            Delivery::Chunks if last || len > 0 => Ok(Some(Step {
+                what: What::Chunk { kind, last },
+                len,
+            })),
             _ => Ok(None),
         }
     }
@@ -483,27 +547,21 @@ struct Binary {
 }
 
 impl Binary {
-    /// Appends a piece of which `remaining` more bytes were announced.
-    fn push(&mut self, piece: &[u8], remaining: usize) {
-        let needed = self.filled + piece.len();
-        if needed <= self.bytes.len() {
-            let room = self.bytes.get_mut(self.filled..needed).unwrap_or_default();
-            for (to, from) in room
-                .chunks_mut(crate::utf8::COPY_PIECE)
-                .zip(piece.chunks(crate::utf8::COPY_PIECE))
-            {
-                to.copy_from_slice(from);
-            }
-        } else {
-            self.bytes.truncate(self.filled);
-            if needed > self.bytes.capacity() {
-                let paid = 2 * needed + SLACK;
-                let wanted = paid.min(needed.saturating_add(remaining));
-                self.bytes.reserve_exact(wanted - self.filled);
-            }
-            crate::frame::extend(&mut self.bytes, piece);
+    /// Appends a masked piece of a frame of which `remaining` more bytes were
+    /// announced.
+    fn push(&mut self, piece: &[u8], key: Key, remaining: usize) {
+        let start = self.filled;
+        self.filled += piece.len();
+        if let Some(room) = self.bytes.get_mut(start..self.filled) {
+            return mask::copy(room, piece, key);
         }
-        self.filled = needed;
+        self.bytes.truncate(start);
+        if self.filled > self.bytes.capacity() {
+            let paid = 2 * self.filled + SLACK;
+            let wanted = paid.min(self.filled.saturating_add(remaining));
+            self.bytes.reserve_exact(wanted - start);
+        }
+        mask::append(&mut self.bytes, piece, key);
     }
 
     /// Initialised room for what is still to come of a frame: at most as much again

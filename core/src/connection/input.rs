@@ -1,7 +1,5 @@
 //! The bytes of one read.
 
-use core::ops::Range;
-
 use crate::mask::{self, Key};
 
 /// The bytes of one read, and how far they are used up.
@@ -89,22 +87,23 @@ impl<'b> Input<'b> {
     }
 
     /// Uses up to `n` bytes and removes their mask.
-    #[inline]
-    pub(crate) fn take_unmasked(&mut self, n: usize, key: Key) -> Range<usize> {
+    #[inline(always)]
+    pub(crate) fn take_unmasked(&mut self, n: usize, key: Key) {
         let start = self.at;
         self.skip(n);
-        let place = start..self.at;
         if key != [0; 4]
-            && let Some(payload) = self.bytes.get_mut(place.clone())
+            && let Some(payload) = self.bytes.get_mut(start..self.at)
         {
             mask::apply(payload, key);
         }
-        place
     }
 
+    /// The last `n` bytes that were used.
     #[inline]
-    pub(crate) fn get(&self, place: &Range<usize>) -> &[u8] {
-        self.bytes.get(place.clone()).unwrap_or_default()
+    pub(crate) fn last(&self, n: usize) -> &[u8] {
+        self.bytes
+            .get(self.at.saturating_sub(n)..self.at)
+            .unwrap_or_default()
     }
 
     /// Uses up everything.

@@ -4,17 +4,18 @@ mod input;
 #[cfg(test)]
 mod tests;
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
 pub use self::input::Input;
 use crate::close::machine::State;
-use crate::close::{ClosePayload, Closed, Violation};
+use crate::close::{Closed, Violation};
 use crate::config::SharedConfig;
 use crate::frame::Opcode;
 use crate::mask::Seed;
-use crate::message::{Binary, Chunk, Lent, Message, MessageKind, Text};
-use crate::receive::{Receiver, Step};
+use crate::message::{Binary, Chunk, Lent, Message, Text};
+use crate::receive::{Receiver, Step, What};
 use crate::send::{Sender, Transmit};
 use crate::time::Time;
 
@@ -41,7 +42,7 @@ pub enum Event<'a> {
     /// A Pong came, asked for or not.
     Pong(&'a [u8]),
     /// The end, once and last.
-    Closed(Closed),
+    Closed(&'a Closed),
 }
 
 /// One connection, in either role.
@@ -74,6 +75,8 @@ pub enum Event<'a> {
 pub struct Connection {
     receiver: Receiver,
     sender: Sender,
+    /// Lent with the last event.
+    closed: Option<Box<Closed>>,
 }
 
 impl Connection {
@@ -83,22 +86,14 @@ impl Connection {
     /// [`poll_event`](Self::poll_event) first.
     #[must_use]
     pub fn server(config: &SharedConfig, now: Time) -> Self {
-        let receiver = Receiver::new(Role::Server, config);
-        Self {
-            receiver,
-            sender: Sender::new(config, None, now),
-        }
+        Self::new(Role::Server, config, None, now)
     }
 
     /// A client's side, right after the handshake. Its masking keys come from a
     /// cryptographic generator with this seed.
     #[must_use]
     pub fn client(config: &SharedConfig, seed: &Seed, now: Time) -> Self {
-        let receiver = Receiver::new(Role::Client, config);
-        Self {
-            receiver,
-            sender: Sender::new(config, Some(seed), now),
-        }
+        Self::new(Role::Client, config, Some(seed), now)
     }
 
     /// The next event, and the sender to answer it with.
@@ -107,7 +102,8 @@ impl Connection {
     /// paused ([`wants_input`](Self::wants_input) is false) and what remains must be
     /// given again later. With an empty input it collects what came from elsewhere:
     /// the end after a time-out, an error or an abort.
-    #[inline]
+    // Inlined, so that the event of the shortest path stays in registers.
+    #[inline(always)]
     pub fn poll_event<'a>(
         &'a mut self,
         input: &'a mut Input<'_>,
@@ -116,15 +112,50 @@ impl Connection {
         if input.take_fresh() {
             self.sender.touch(now);
         }
-        if self.sender.gate.is_clear()
-            && let Some((kind, place)) = self.receiver.fast(input)
-        {
-            return match lend(kind, input.get(&place)) {
-                Ok(message) => Some((Event::Message(message), &mut self.sender)),
-                Err(violation) => self.fail(violation, now),
-            };
-        }
-        self.poll_slowly(input, now)
+        let clear = self.sender.gate.is_clear();
+        let fast = if clear {
+            self.receiver.fast(input)
+        } else {
+            None
+        };
+        let Step { what, len } = match fast {
+            Some(step) => step,
+            None => self.step(input, now),
+        };
+        // A loan must begin where it is returned: the step says where, and only here
+        // do places turn into slices.
+        let event = match what {
+            What::Nothing => return None,
+            What::Binary => Event::Message(Message::Binary(Binary(Lent::Input(input.last(len))))),
+            What::Text => match simdutf8::basic::from_utf8(input.last(len)) {
+                Ok(text) => Event::Message(Message::Text(Text(Lent::Input(text)))),
+                Err(_) => {
+                    self.sender.fail(Violation::Utf8, now);
+                    self.closed = Some(self.sender.take_outcome()?);
+                    Event::Closed(self.closed.as_deref()?)
+                }
+            },
+            What::AssembledText => {
+                Event::Message(Message::Text(Text(Lent::Assembled(self.receiver.text()?))))
+            }
+            What::AssembledBinary => Event::Message(Message::Binary(Binary(Lent::Assembled(
+                self.receiver.binary()?,
+            )))),
+            What::Chunk { kind, last } => Event::Chunk(Chunk {
+                kind,
+                payload: input.last(len),
+                last,
+            }),
+            What::Control(Opcode::Ping) => Event::Ping(input.last(len)),
+            What::Control(_) => Event::Pong(input.last(len)),
+            What::AssembledControl(Opcode::Ping) => Event::Ping(self.receiver.control()),
+            What::AssembledControl(_) => Event::Pong(self.receiver.control()),
+            What::Closed => {
+                self.closed = Some(self.sender.take_outcome()?);
+                Event::Closed(self.closed.as_deref()?)
+            }
+        };
+        Some((event, &mut self.sender))
     }
 
     /// The sending half.
@@ -239,86 +270,68 @@ impl Connection {
         self.sender.timers.forgive();
     }
 
+    fn new(role: Role, config: &SharedConfig, seed: Option<&Seed>, now: Time) -> Self {
+        Self {
+            receiver: Receiver::new(role, config),
+            sender: Sender::new(config, seed, now),
+            closed: None,
+        }
+    }
+
     /// Everything that is not a whole message in plain sight.
     #[inline(never)]
-    fn poll_slowly<'a>(
-        &'a mut self,
-        input: &'a mut Input<'_>,
-        now: Time,
-    ) -> Option<(Event<'a>, &'a mut Sender)> {
+    fn step(&mut self, input: &mut Input<'_>, now: Time) -> Step {
         loop {
             if matches!(self.sender.state(), State::Draining | State::Drained) {
                 // RFC 6455 §7.1.7: no more data is processed.
                 input.discard();
                 self.receiver.clear();
-                return self.outcome();
+                return if self.sender.has_outcome() {
+                    Step::CLOSED
+                } else {
+                    Step::NOTHING
+                };
             }
             if self.sender.gate.is_paused() {
-                return None;
+                return Step::NOTHING;
             }
             let step = match self.receiver.step(input, &self.sender.config) {
                 Ok(step) => step,
-                Err(violation) => return self.fail(violation, now),
+                Err(violation) => {
+                    self.sender.fail(violation, now);
+                    continue;
+                }
             };
-            match step {
-                Step::Starved => return None,
-                Step::Lent(..) | Step::Assembled(_) | Step::Chunk { .. } => {
+            match step.what {
+                What::Nothing | What::Closed => return step,
+                What::Text
+                | What::Binary
+                | What::AssembledText
+                | What::AssembledBinary
+                | What::Chunk { .. } => {
                     self.sender.touch_idle(now);
-                    if !self.sender.delivers() {
-                        continue;
+                    if self.sender.delivers() {
+                        return step;
                     }
                 }
-                Step::Control(Opcode::Close, ref place) => {
-                    close(&mut self.sender, input.get(place), now);
-                    continue;
+                What::Control(opcode) => {
+                    if self
+                        .sender
+                        .handle_control(opcode, input.last(step.len), now)
+                    {
+                        return step;
+                    }
                 }
-                Step::AssembledControl(Opcode::Close) => {
-                    close(&mut self.sender, self.receiver.control(), now);
-                    continue;
+                What::AssembledControl(opcode) => {
+                    if self
+                        .sender
+                        .handle_control(opcode, self.receiver.control(), now)
+                    {
+                        return step;
+                    }
                 }
-                Step::Control(Opcode::Ping, ref place) => self.sender.answer_ping(input.get(place)),
-                Step::AssembledControl(Opcode::Ping) => {
-                    self.sender.answer_ping(self.receiver.control());
-                }
-                Step::Control(..) | Step::AssembledControl(_) => {}
             }
-            // A loan must begin where it is returned, so the places turn into slices
-            // only here.
-            let event = match step {
-                Step::Lent(kind, place) => match lend(kind, input.get(&place)) {
-                    Ok(message) => Event::Message(message),
-                    Err(violation) => return self.fail(violation, now),
-                },
-                Step::Assembled(MessageKind::Text) => {
-                    Event::Message(Message::Text(Text(Lent::Assembled(self.receiver.text()?))))
-                }
-                Step::Assembled(MessageKind::Binary) => Event::Message(Message::Binary(Binary(
-                    Lent::Assembled(self.receiver.binary()?),
-                ))),
-                Step::Chunk { kind, place, last } => Event::Chunk(Chunk {
-                    kind,
-                    payload: input.get(&place),
-                    last,
-                }),
-                Step::Control(Opcode::Ping, place) => Event::Ping(input.get(&place)),
-                Step::Control(_, place) => Event::Pong(input.get(&place)),
-                Step::AssembledControl(Opcode::Ping) => Event::Ping(self.receiver.control()),
-                Step::AssembledControl(_) => Event::Pong(self.receiver.control()),
-                Step::Starved => return None,
-            };
-            return Some((event, &mut self.sender));
         }
-    }
-
-    #[cold]
-    fn fail(&mut self, violation: Violation, now: Time) -> Option<(Event<'static>, &mut Sender)> {
-        self.sender.fail(violation, now);
-        self.outcome()
-    }
-
-    fn outcome(&mut self) -> Option<(Event<'static>, &mut Sender)> {
-        let closed = self.sender.take_outcome()?;
-        Some((Event::Closed(*closed), &mut self.sender))
     }
 }
 
@@ -327,25 +340,5 @@ impl fmt::Debug for Connection {
         f.debug_struct("Connection")
             .field("sender", &self.sender)
             .finish_non_exhaustive()
-    }
-}
-
-/// A whole payload as a message; text is validated here, once.
-#[inline]
-fn lend(kind: MessageKind, payload: &[u8]) -> Result<Message<'_>, Violation> {
-    match kind {
-        MessageKind::Binary => Ok(Message::Binary(Binary(Lent::Input(payload)))),
-        MessageKind::Text => match simdutf8::basic::from_utf8(payload) {
-            Ok(text) => Ok(Message::Text(Text(Lent::Input(text)))),
-            Err(_) => Err(Violation::Utf8),
-        },
-    }
-}
-
-/// A Close frame came.
-fn close(sender: &mut Sender, payload: &[u8], now: Time) {
-    match ClosePayload::decode(payload) {
-        Ok(payload) => sender.handle_close(payload, now),
-        Err(violation) => sender.fail(violation, now),
     }
 }

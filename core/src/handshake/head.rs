@@ -128,11 +128,24 @@ impl HeadScanner {
     }
 
     fn find_line_feed(&mut self, bytes: &[u8]) -> Option<usize> {
-        let found = bytes.iter().position(|byte| *byte == b'\n');
+        let found = position_of_line_feed(bytes);
         #[cfg(test)]
         {
             self.looked_at += found.map_or(bytes.len(), |at| at + 1);
         }
         found
     }
+}
+
+/// Blocks without an early exit are compared by vector instructions: half of the time.
+fn position_of_line_feed(bytes: &[u8]) -> Option<usize> {
+    let is_line_feed = |byte: &u8| *byte == b'\n';
+    let (blocks, _) = bytes.as_chunks::<16>();
+    let without = blocks.iter().take_while(|block| {
+        !block
+            .iter()
+            .fold(false, |any, byte| any | is_line_feed(byte))
+    });
+    let skipped = without.count() * 16;
+    Some(skipped + bytes[skipped..].iter().position(is_line_feed)?)
 }

@@ -436,7 +436,7 @@ fn explain(error: httparse::Error, head: &[u8]) -> HandshakeError {
     match error {
         httparse::Error::HeaderName | httparse::Error::HeaderValue => HandshakeError::Field,
         httparse::Error::TooManyHeaders => HandshakeError::TooManyFields,
-        httparse::Error::Version if names_a_version(head) => HandshakeError::HttpVersion,
+        httparse::Error::Version if names_other_version(head) => HandshakeError::HttpVersion,
         httparse::Error::NewLine
         | httparse::Error::Status
         | httparse::Error::Token
@@ -444,19 +444,18 @@ fn explain(error: httparse::Error, head: &[u8]) -> HandshakeError {
     }
 }
 
-/// Whether the request line ends in an `HTTP/x.y`, whichever.
-fn names_a_version(head: &[u8]) -> bool {
+/// Whether the request line is well-formed but for its version, which is another than ours.
+fn names_other_version(head: &[u8]) -> bool {
     let mut lines = head
         .split(|byte| *byte == b'\n')
         .map(<[u8]>::trim_ascii_end);
     let line = lines.find(|line| !line.is_empty()).unwrap_or_default();
-    match line.split_last_chunk::<8>() {
-        Some((_, version)) => {
-            version.starts_with(b"HTTP/")
-                && version[5].is_ascii_digit()
-                && version[6] == b'.'
-                && version[7].is_ascii_digit()
+    let mut words = line.split(|byte| *byte == b' ').skip(2);
+    let (version, end) = (words.next(), words.next());
+    match version {
+        Some([b'H', b'T', b'T', b'P', b'/', major, b'.', minor]) => {
+            end.is_none() && major.is_ascii_digit() && minor.is_ascii_digit()
         }
-        None => false,
+        _ => false,
     }
 }

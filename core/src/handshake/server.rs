@@ -101,6 +101,12 @@ impl ServerHandshake {
         }
     }
 
+    /// How many bytes this handshake keeps allocated for input.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.buffer.capacity()
+    }
+
     fn handle_head<'a>(
         &'a mut self,
         input: &'a [u8],
@@ -119,7 +125,7 @@ impl ServerHandshake {
             let request = Request::parse_scanned(&self.buffer, self.scanner.fields())?;
             let body = body_length(&request, &self.limits)?;
             let head = self.buffer.len();
-            return self.handle_body(rest, end, head, head + body);
+            return self.handle_body(rest, end, head, head.saturating_add(body));
         }
         let request = Request::parse_scanned(head, self.scanner.fields())?;
         let body = body_length(&request, &self.limits)?;
@@ -132,7 +138,7 @@ impl ServerHandshake {
         self.buffer.extend_from_slice(input);
         self.stage = Stage::Body {
             head: end,
-            total: end + body,
+            total: end.saturating_add(body),
         };
         Ok(None)
     }

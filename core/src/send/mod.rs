@@ -433,14 +433,27 @@ impl Sender {
     }
 
     /// A Ping came. RFC 6455 §5.5.2: it MUST be answered, unless a Close came before.
-    pub(crate) fn answer_ping(&mut self, payload: &[u8]) {
+    fn answer_ping(&mut self, payload: &[u8]) {
         if matches!(self.state, State::Open | State::Closing) {
             self.queue.set_urgent(Opcode::Pong, payload);
         }
     }
 
-    /// A Close frame came.
-    pub(crate) fn handle_close(&mut self, payload: ClosePayload<'_>, now: Time) {
+    /// A control frame came. Whether it is an event: a Close only shows in how the
+    /// connection ends.
+    pub(crate) fn handle_control(&mut self, opcode: Opcode, payload: &[u8], now: Time) -> bool {
+        match opcode {
+            Opcode::Close => match ClosePayload::decode(payload) {
+                Ok(payload) => self.handle_close(payload, now),
+                Err(violation) => self.fail(violation, now),
+            },
+            Opcode::Ping => self.answer_ping(payload),
+            Opcode::Pong | Opcode::Continuation | Opcode::Text | Opcode::Binary => {}
+        }
+        opcode != Opcode::Close
+    }
+
+    fn handle_close(&mut self, payload: ClosePayload<'_>, now: Time) {
         let initiator = match self.step(Occurrence::PeerClose) {
             Action::AnswerClose => {
                 self.put_close(payload.code, "");
@@ -576,6 +589,10 @@ impl Sender {
     /// Whether received data goes to the application (RFC 6455 §1.4).
     pub(crate) fn delivers(&self) -> bool {
         self.state.on(Occurrence::Message).1 == Action::Deliver && self.flags & DISCARDING == 0
+    }
+
+    pub(crate) fn has_outcome(&self) -> bool {
+        self.outcome.is_some()
     }
 
     pub(crate) fn take_outcome(&mut self) -> Option<Box<Closed>> {

@@ -319,16 +319,9 @@ pub(super) fn encode_masked(
 /// Appends payload, masked if there is a key.
 #[inline]
 pub(super) fn append_masked(out: &mut Vec<u8>, key: Option<mask::Key>, payload: &[u8]) {
-    let Some(mut key) = key else {
-        return crate::frame::extend(out, payload);
-    };
-    out.reserve(payload.len());
-    for piece in payload.chunks(crate::utf8::COPY_PIECE) {
-        let start = out.len();
-        out.extend_from_slice(piece);
-        // The copy is still in the nearest cache.
-        mask::apply(out.get_mut(start..).unwrap_or_default(), key);
-        key = mask::advance(key, piece.len());
+    match key {
+        None => crate::frame::extend(out, payload),
+        Some(key) => mask::append(out, payload, key),
     }
 }
 

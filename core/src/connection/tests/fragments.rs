@@ -118,6 +118,31 @@ fn a_large_binary_message_can_be_read_straight_into_its_buffer() {
 }
 
 #[test]
+fn messages_that_are_read_both_ways_follow_each_other() {
+    for role in ROLES {
+        let mut bench = Bench::new(role);
+        let payload: Vec<u8> = (0..1_048_576_u32).map(|i| (i * 7) as u8).collect();
+        let bytes = bench.whole(Opcode::Binary, &payload).repeat(4);
+        let mut rest = &bytes[..];
+        let mut seen = Vec::new();
+        while !rest.is_empty() {
+            if let Some(target) = bench.connection.read_target() {
+                let (read, behind) = rest.split_at(target.len().min(rest.len()));
+                target[..read.len()].copy_from_slice(read);
+                bench.connection.handle_read(read.len(), bench.now);
+                rest = behind;
+                seen.extend(bench.events());
+            } else {
+                let (read, behind) = rest.split_at(rest.len().min(16 << 10));
+                rest = behind;
+                seen.extend(bench.feed(read));
+            }
+        }
+        assert!(seen == core::array::from_fn::<_, 4, _>(|_| Seen::Binary(payload.clone())));
+    }
+}
+
+#[test]
 fn fragments_are_sent_as_one_message() {
     for role in ROLES {
         let mut bench = Bench::new(role);

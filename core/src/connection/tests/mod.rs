@@ -40,7 +40,7 @@ impl From<Event<'_>> for Seen {
             Event::Chunk(chunk) => Self::Chunk(chunk.payload.to_vec(), chunk.last),
             Event::Ping(payload) => Self::Ping(payload.to_vec()),
             Event::Pong(payload) => Self::Pong(payload.to_vec()),
-            Event::Closed(closed) => Self::Closed(closed),
+            Event::Closed(closed) => Self::Closed(closed.clone()),
         }
     }
 }

@@ -1,0 +1,245 @@
+//! Handlers written as a stream of outputs.
+
+use core::fmt;
+use core::pin::Pin;
+use core::task::{Context as TaskContext, Poll, Waker};
+use core::time::Duration;
+
+use futures_core::Stream;
+use sockeye_core::{CloseCode, Closed, Message, OwnedMessage};
+
+use crate::channel::{Channel, Sleep};
+use crate::context::Context;
+use crate::handler::{Decision, Handler, Service};
+use crate::request::{Opening, Request, Scope};
+
+/// How many outputs a generator may still give when nothing can be sent any more, before it is
+/// dropped: its last words, but not its life.
+const LAST_WORDS: u32 = 1024;
+
+/// Makes a service of a function from a scope and a receiver to a stream of outputs: outputs
+/// are data.
+///
+/// ```
+/// use async_stream::stream;
+/// use sockeye_handler::{CloseCode, Out, generator};
+///
+/// let echo = generator(|_scope, mut receiver| {
+///     stream! {
+///         while let Some(message) = receiver.recv().await {
+///             match message.as_text() {
+///                 Some("exit") => yield Out::close(CloseCode::GOING_AWAY, "bye"),
+///                 _ => yield Out::Message(message),
+///             }
+///         }
+///     }
+/// });
+/// # drop(echo);
+/// ```
+///
+/// The session polls the stream, without an executor, and only while there is room in the
+/// output queue. When the stream ends, the connection closes with 1000. What it gives after an
+/// [`Out::Close`] is dropped. When the connection ends first, [`Receiver::recv`] returns `None`,
+/// and the stream has 5 s to end.
+pub fn generator<F, St>(run: F) -> Generator<F>
+where
+    F: Fn(Scope, Receiver) -> St + Send + Sync + 'static,
+    St: Stream<Item = Out> + Send + 'static,
+{
+    Generator(run)
+}
+
+/// A [`Service`] made of a generator; see [`generator`].
+#[derive(Clone, Debug)]
+pub struct Generator<F>(F);
+
+impl<F, St> Service for Generator<F>
+where
+    F: Fn(Scope, Receiver) -> St + Send + Sync + 'static,
+    St: Stream<Item = Out> + Send + 'static,
+{
+    type Handler = GeneratorHandler;
+
+    fn on_request(
+        &self,
+        request: &Request<'_>,
+        cx: &mut Opening<'_>,
+    ) -> Decision<GeneratorHandler> {
+        Decision::accept(GeneratorHandler::new(Scope::new(request, cx), &self.0))
+    }
+}
+
+/// The handler that runs a generator; see [`generator`].
+pub struct GeneratorHandler {
+    channel: Channel,
+    stream: Option<Pin<Box<dyn Stream<Item = Out> + Send>>>,
+    waker: Option<Waker>,
+    has_paused: bool,
+    last_words: u32,
+}
+
+impl GeneratorHandler {
+    /// Runs `run` on the connection that this handler gets. Unlike with [`generator`] the
+    /// request can be looked at before.
+    pub fn new<St>(scope: Scope, run: impl FnOnce(Scope, Receiver) -> St) -> Self
+    where
+        St: Stream<Item = Out> + Send + 'static,
+    {
+        let channel = Channel::default();
+        let stream = run(scope, Receiver(channel.clone()));
+        Self {
+            channel,
+            stream: Some(Box::pin(stream)),
+            waker: None,
+            has_paused: false,
+            last_words: LAST_WORDS,
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) {
+        let waker = self.waker.get_or_insert_with(|| cx.peer().waker()).clone();
+        let task = &mut TaskContext::from_waker(&waker);
+        self.channel.refresh(cx, &waker);
+        while (cx.is_writable() || !cx.is_open())
+            && let Some(stream) = &mut self.stream
+        {
+            match stream.as_mut().poll_next(task) {
+                Poll::Pending => break,
+                Poll::Ready(Some(output)) => self.put(output, cx),
+                Poll::Ready(None) => {
+                    self.stream = None;
+                    // Refused if it is closing already.
+                    let _ = cx.close(CloseCode::NORMAL, "");
+                }
+            }
+        }
+        let has_room = self.channel.flush(cx);
+        if has_room == self.has_paused {
+            self.has_paused = !has_room;
+            if has_room {
+                cx.resume();
+            } else {
+                cx.pause();
+            }
+        }
+    }
+
+    fn put(&mut self, output: Out, cx: &mut Context<'_>) {
+        if !cx.is_open() {
+            self.last_words -= 1;
+            if self.last_words == 0 {
+                self.stream = None;
+            }
+            return;
+        }
+        // Refused only when it is closing.
+        let _ = match output {
+            Out::Message(message) => cx.send(message),
+            Out::Close(code, reason) => {
+                self.channel.end();
+                cx.close(code, &reason)
+            }
+        };
+    }
+}
+
+impl Handler for GeneratorHandler {
+    fn on_open(&mut self, cx: &mut Context<'_>) {
+        self.poll(cx);
+    }
+
+    fn on_message(&mut self, message: Message<'_>, cx: &mut Context<'_>) {
+        self.channel.deliver(message.into_owned());
+        self.poll(cx);
+    }
+
+    fn on_timer(&mut self, _key: u64, cx: &mut Context<'_>) {
+        self.poll(cx);
+    }
+
+    fn on_wake(&mut self, cx: &mut Context<'_>) {
+        self.poll(cx);
+    }
+
+    fn on_writable(&mut self, cx: &mut Context<'_>) {
+        self.poll(cx);
+    }
+
+    fn on_close(&mut self, _closed: &Closed) {
+        self.channel.end();
+    }
+
+    fn poll_finished(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll(cx);
+        match self.stream {
+            Some(_) => Poll::Pending,
+            None => Poll::Ready(()),
+        }
+    }
+}
+
+impl fmt::Debug for GeneratorHandler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GeneratorHandler").finish_non_exhaustive()
+    }
+}
+
+/// One output of a generator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Out {
+    /// A message.
+    Message(OwnedMessage),
+    /// The end: what comes after it is dropped.
+    Close(CloseCode, Box<str>),
+}
+
+impl Out {
+    /// A text message.
+    #[must_use]
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Message(text.into().into())
+    }
+
+    /// A binary message.
+    #[must_use]
+    pub fn binary(bytes: impl Into<Vec<u8>>) -> Self {
+        Self::Message(bytes.into().into())
+    }
+
+    /// A Close frame.
+    #[must_use]
+    pub fn close(code: CloseCode, reason: &str) -> Self {
+        Self::Close(code, reason.into())
+    }
+}
+
+impl From<OwnedMessage> for Out {
+    fn from(message: OwnedMessage) -> Self {
+        Self::Message(message)
+    }
+}
+
+/// The messages that a generator receives, as a method and as a [`Stream`].
+#[derive(Debug)]
+pub struct Receiver(Channel);
+
+impl Receiver {
+    /// The next message. `None` when the connection is closing or has ended.
+    pub async fn recv(&mut self) -> Option<OwnedMessage> {
+        self.0.recv().await
+    }
+
+    /// Waits, by a timer of the session; see [`Ws::sleep`](crate::Ws::sleep).
+    pub fn sleep(&self, duration: Duration) -> Sleep {
+        self.0.sleep(duration)
+    }
+}
+
+impl Stream for Receiver {
+    type Item = OwnedMessage;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<OwnedMessage>> {
+        self.0.poll_recv(cx)
+    }
+}

@@ -1,0 +1,627 @@
+//! One server connection from its first byte to its last.
+
+mod answer;
+mod guard;
+mod open;
+
+use alloc::sync::Arc;
+use core::convert::Infallible;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context as TaskContext, Poll, Waker};
+
+use sockeye_core::handshake::{
+    Accept, HandshakeError, InvalidField, Request as Head, Response, ServerHandshake, Upgrade,
+};
+use sockeye_core::{CloseCode, Connection, Endpoint, Input, SharedConfig, Time, Transmit};
+
+use self::answer::{Answer, Content};
+use self::guard::guard;
+use self::open::{Env, Open};
+use crate::address::Address;
+use crate::context::Own;
+use crate::handler::{Decision, Service};
+use crate::request::{Opening, Request};
+use crate::timers::Timers;
+
+/// One server connection from its first byte to its last: HTTP head, answer or upgrade,
+/// connection, handler.
+///
+/// It does no I/O. Whoever has the transport drives it through [`Endpoint`], which says what
+/// to call when; see the crate's documentation for a whole driver. It is the whole cost of a
+/// connection: at most 240 bytes with a handler of no size, and no buffer while nothing is
+/// under way.
+///
+/// There is one request on a connection. If it is not an upgrade, it is answered with
+/// `Connection: close`, and whatever follows it is discarded.
+///
+/// Panics of the application are contained here, unless the program is built with
+/// `panic = "abort"`. After a panic a handler is told of the end and dropped, the connection
+/// closes with 1011, and no other connection notices.
+///
+/// If it is dropped early, the handler is told so: [`Handler::on_close`] is always called.
+pub struct Session<S: Service> {
+    phase: Phase<S::Handler>,
+    own: Own,
+    /// What was read and cannot be parsed yet, because receiving is paused: at most one read.
+    held: Option<Box<Partial>>,
+    /// The answer that opens the connection, until it is written.
+    preface: Option<Box<Partial>>,
+    service: Arc<S>,
+}
+
+enum Phase<H> {
+    /// Waiting for the request.
+    Head(ServerHandshake),
+    /// Waiting for the application's decision.
+    Deciding(Box<Deciding<H>>),
+    /// Answering with plain HTTP.
+    Answering(Box<Answer>),
+    /// After the upgrade.
+    Open(Open<H>),
+    /// Nothing is left to do.
+    Over,
+}
+
+/// Bytes, and how many of them are done with.
+struct Partial {
+    bytes: Vec<u8>,
+    done: usize,
+}
+
+/// A request that awaits its decision.
+struct Deciding<H> {
+    decision: Pin<Box<dyn Future<Output = Decision<H>> + Send>>,
+    asked: Asked,
+    deadline: Time,
+}
+
+/// What the answer to a request depends on, beside the decision.
+struct Asked {
+    /// `None` for plain HTTP.
+    upgrade: Option<Upgrade>,
+    content: Content,
+    /// What `Opening` has collected.
+    fields: Option<Response>,
+}
+
+impl<S: Service> Session<S> {
+    /// A connection from `address`, accepted at `now`.
+    ///
+    /// The handshake deadline counts from there and covers everything before the connection is
+    /// open, so with TLS it is the time before TLS.
+    #[must_use]
+    pub fn new(service: Arc<S>, config: SharedConfig, address: Address, now: Time) -> Self {
+        let deadline = now + config.handshake_timeout;
+        Self {
+            phase: Phase::Head(ServerHandshake::new(config.head, deadline)),
+            own: Own {
+                address,
+                config,
+                peer: None,
+                timers: Timers::default(),
+                backlog: false,
+            },
+            held: None,
+            preface: None,
+            service,
+        }
+    }
+
+    /// Ends the session in good order, as a server that shuts down does.
+    ///
+    /// An open connection closes with `code` and `reason`, behind what is queued. A request that
+    /// has not come whole or is not decided is answered with 503, an answer under way is
+    /// finished. Calling it again changes nothing.
+    pub fn close(&mut self, code: CloseCode, reason: &str, now: Time) {
+        match &mut self.phase {
+            Phase::Head(handshake) => match handshake.handle_eof() {
+                Ok(()) => {
+                    let answer = Answer::silence(&self.own.config, now);
+                    self.phase = Phase::Answering(Box::new(answer));
+                }
+                Err(_) => self.answer(unavailable(), Content::Sent, now),
+            },
+            Phase::Deciding(deciding) => {
+                let content = deciding.asked.content;
+                self.answer(unavailable(), content, now);
+            }
+            Phase::Open(open) => {
+                // Refused only if it is closing already.
+                let _ = open.connection.sender().close(code, reason);
+                self.receive_held(now);
+            }
+            Phase::Answering(_) | Phase::Over => {}
+        }
+    }
+
+    /// Whether the connection has been upgraded and has not ended.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        match &self.phase {
+            Phase::Open(open) => open.is_live(),
+            _ => false,
+        }
+    }
+
+    /// Where the peer is.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        &self.own.address
+    }
+
+    /// The bytes of a read, before the connection is open.
+    #[cold]
+    fn handle_head(&mut self, bytes: &mut [u8], now: Time) {
+        let Phase::Head(handshake) = &mut self.phase else {
+            return;
+        };
+        let deadline = handshake.poll_timeout().unwrap_or(now);
+        let (decision, asked, consumed) = match handshake.handle_input(bytes) {
+            Ok(None) => return,
+            Ok(Some(received)) => {
+                let (decision, asked) =
+                    decide(&received.request, &*self.service, &mut self.own, now);
+                (decision, asked, received.consumed)
+            }
+            Err(error) => return self.answer(error.response(), Content::Sent, now),
+        };
+        let rest = bytes.get_mut(consumed..).unwrap_or_default();
+        if let Decision::Later(decision) = decision {
+            self.held = Partial::new(rest);
+            self.phase = Phase::Deciding(Box::new(Deciding {
+                decision,
+                asked,
+                deadline,
+            }));
+            self.poll_decision(now);
+        } else {
+            self.resolve(decision, asked, now);
+            if let Phase::Open(_) = self.phase {
+                self.handle_input(rest, now);
+            }
+        }
+    }
+
+    fn poll_decision(&mut self, now: Time) {
+        let Phase::Deciding(deciding) = &mut self.phase else {
+            return;
+        };
+        let waker = self.own.peer().waker();
+        let polled = guard(&*self.service, &self.own.address, || {
+            let mut cx = TaskContext::from_waker(&waker);
+            loop {
+                match deciding.decision.as_mut().poll(&mut cx) {
+                    Poll::Ready(Decision::Later(next)) => deciding.decision = next,
+                    done => break done,
+                }
+            }
+        });
+        let decision = match polled {
+            Some(Poll::Pending) => return,
+            Some(Poll::Ready(decision)) => decision,
+            None => Decision::Respond(Response::new(500)),
+        };
+        let Phase::Deciding(deciding) = core::mem::replace(&mut self.phase, Phase::Over) else {
+            return;
+        };
+        let Deciding {
+            decision: future,
+            asked,
+            ..
+        } = *deciding;
+        guard(&*self.service, &self.own.address, || drop(future));
+        self.resolve(decision, asked, now);
+        self.receive_held(now);
+    }
+
+    /// Does what was decided.
+    fn resolve(&mut self, decision: Decision<S::Handler>, asked: Asked, now: Time) {
+        match decision {
+            Decision::Accept(accept, handler) => match asked.accept(accept) {
+                Ok(response) => self.open(&response, handler, now),
+                Err(response) => {
+                    guard(&*self.service, &self.own.address, || drop(handler));
+                    self.answer(response, asked.content, now);
+                }
+            },
+            Decision::Respond(response) => {
+                let content = asked.content;
+                self.answer(asked.respond(response), content, now);
+            }
+            // `poll_decision` has gone on to what it decides in turn.
+            Decision::Later(_) => self.answer(Response::new(500), asked.content, now),
+        }
+    }
+
+    fn open(&mut self, response: &Response, handler: S::Handler, now: Time) {
+        let mut bytes = Vec::new();
+        response.encode(&mut bytes);
+        self.preface = Some(Box::new(Partial { bytes, done: 0 }));
+        let connection = Connection::server(&self.own.config, now);
+        self.phase = Phase::Open(Open::new(connection, handler));
+        self.with_open(now, |open, env| open.begin(env));
+    }
+
+    fn answer(&mut self, response: Response, content: Content, now: Time) {
+        self.held = None;
+        let answer = Answer::new(response, content, &self.own.config, now);
+        let answering = Phase::Answering(Box::new(answer));
+        let before = core::mem::replace(&mut self.phase, answering);
+        // A decision that is not waited for any longer may panic when it is dropped.
+        guard(&*self.service, &self.own.address, || drop(before));
+        self.forget_peer();
+    }
+
+    /// Nothing is left to do, and nobody to do it for.
+    fn give_up(&mut self) {
+        self.held = None;
+        let before = core::mem::replace(&mut self.phase, Phase::Over);
+        guard(&*self.service, &self.own.address, || drop(before));
+        self.forget_peer();
+    }
+
+    fn forget_peer(&mut self) {
+        if let Some(peer) = self.own.peer.take() {
+            peer.end();
+            peer.forget_waker();
+        }
+    }
+
+    #[inline]
+    fn with_open(&mut self, now: Time, run: impl FnOnce(&mut Open<S::Handler>, &mut Env<'_, S>)) {
+        if let Phase::Open(open) = &mut self.phase {
+            let mut env = Env {
+                service: &*self.service,
+                own: &mut self.own,
+                now,
+            };
+            run(open, &mut env);
+        }
+    }
+
+    #[inline]
+    fn receive(&mut self, input: &mut Input<'_>, now: Time) {
+        self.with_open(now, |open, env| open.receive(input, env));
+    }
+
+    /// Goes on with what is held, if receiving is possible again.
+    fn receive_held(&mut self, now: Time) {
+        while let Phase::Open(open) = &mut self.phase
+            && open.connection.wants_input()
+            && let Some(mut held) = self.held.take()
+        {
+            let Partial { bytes, done } = &mut *held;
+            let mut input = Input::held(bytes.get_mut(*done..).unwrap_or_default());
+            self.receive(&mut input, now);
+            let is_used_up = input.is_empty();
+            *done += input.consumed();
+            if is_used_up {
+                return;
+            }
+            self.held = Some(held);
+        }
+    }
+}
+
+/// Asks the service about a request. An upgrade that is malformed has its answer already.
+fn decide<S: Service>(
+    request: &Head<'_>,
+    service: &S,
+    own: &mut Own,
+    now: Time,
+) -> (Decision<S::Handler>, Asked) {
+    let mut asked = Asked {
+        upgrade: None,
+        content: match request.method() {
+            "HEAD" => Content::Omitted,
+            _ => Content::Sent,
+        },
+        fields: None,
+    };
+    if request.is_upgrade() {
+        match request.upgrade() {
+            Ok(upgrade) => asked.upgrade = Some(upgrade),
+            Err(error) => return (Decision::Respond(error.response()), asked),
+        }
+    }
+    let address = own.address.clone();
+    let decided = guard(service, &address, || {
+        let mut opening = Opening::new(own, now);
+        let decision = service.on_request(&Request::new(request), &mut opening);
+        (decision, opening.into_fields())
+    });
+    let (decision, fields) =
+        decided.unwrap_or_else(|| (Decision::Respond(Response::new(500)), None));
+    asked.fields = fields;
+    (decision, asked)
+}
+
+impl Asked {
+    /// The 101, or what must be said instead.
+    fn accept(&self, accept: Accept) -> Result<Response, Response> {
+        let Some(upgrade) = &self.upgrade else {
+            return Err(HandshakeError::NotUpgrade.response());
+        };
+        let mut fields = self.fields.iter().flat_map(Response::fields);
+        let accept = fields.try_fold(accept, |accept, (name, value)| accept.field(name, value));
+        // Both are mistakes of the application: a field that was checked when it was added, and
+        // a subprotocol that the client has not offered.
+        let Ok(accept) = accept else {
+            return Err(Response::new(500));
+        };
+        upgrade.response(&accept).map_err(|_| Response::new(500))
+    }
+
+    fn respond(self, response: Response) -> Response {
+        let fields = self.fields.as_ref();
+        let mut fields = fields.into_iter().flat_map(Response::fields);
+        let all: Result<_, InvalidField> = fields.try_fold(response, |response, (name, value)| {
+            response.field(name, value)
+        });
+        all.unwrap_or_else(|_| Response::new(500))
+    }
+}
+
+impl Partial {
+    fn new(bytes: &[u8]) -> Option<Box<Self>> {
+        (!bytes.is_empty()).then(|| {
+            Box::new(Self {
+                bytes: bytes.into(),
+                done: 0,
+            })
+        })
+    }
+}
+
+/// The answer while the server is going down, and to a decision that takes too long.
+fn unavailable() -> Response {
+    Response::text(503, "the service is not available now\n")
+}
+
+impl<S: Service> Endpoint for Session<S> {
+    type Item = Infallible;
+
+    #[inline]
+    fn handle_input(&mut self, bytes: &mut [u8], now: Time) -> Option<Infallible> {
+        match &mut self.phase {
+            Phase::Open(_) => {
+                if let Some(held) = &mut self.held {
+                    held.bytes.extend_from_slice(bytes);
+                    self.receive_held(now);
+                    return None;
+                }
+                let mut input = Input::new(bytes);
+                self.receive(&mut input, now);
+                if !input.is_empty() {
+                    self.held = Partial::new(input.remaining());
+                }
+            }
+            Phase::Head(_) => self.handle_head(bytes, now),
+            Phase::Deciding(_) => match &mut self.held {
+                Some(held) => held.bytes.extend_from_slice(bytes),
+                None => self.held = Partial::new(bytes),
+            },
+            // RFC 9112 §9.6: nothing that follows the last request is looked at.
+            Phase::Answering(_) | Phase::Over => {}
+        }
+        None
+    }
+
+    fn poll_item(&mut self, _now: Time) -> Option<Infallible> {
+        None
+    }
+
+    /// Never: the session goes on with what it holds by itself.
+    fn holds_input(&self) -> bool {
+        false
+    }
+
+    fn read_target(&mut self) -> Option<&mut [u8]> {
+        match &mut self.phase {
+            Phase::Open(open) if self.held.is_none() => open.connection.read_target(),
+            _ => None,
+        }
+    }
+
+    fn handle_read(&mut self, n: usize, now: Time) {
+        self.with_open(now, |open, env| {
+            open.connection.handle_read(n, now);
+            open.receive(&mut Input::empty(), env);
+        });
+    }
+
+    fn handle_eof(&mut self, now: Time) {
+        match &mut self.phase {
+            Phase::Head(handshake) => match handshake.handle_eof() {
+                Ok(()) => self.give_up(),
+                Err(error) => {
+                    self.answer(error.response(), Content::Sent, now);
+                    self.handle_eof(now);
+                }
+            },
+            Phase::Deciding(_) => self.give_up(),
+            Phase::Answering(answer) => answer.handle_eof(),
+            Phase::Open(_) => self.with_open(now, |open, env| {
+                open.connection.handle_eof(now);
+                open.receive(&mut Input::empty(), env);
+            }),
+            Phase::Over => {}
+        }
+    }
+
+    fn handle_error(&mut self, now: Time) {
+        match &mut self.phase {
+            Phase::Head(_) | Phase::Deciding(_) => self.give_up(),
+            Phase::Answering(answer) => answer.handle_error(),
+            Phase::Open(_) => {
+                self.preface = None;
+                self.with_open(now, |open, env| {
+                    open.connection.handle_error(now);
+                    open.receive(&mut Input::empty(), env);
+                });
+            }
+            Phase::Over => {}
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Time) {
+        match &mut self.phase {
+            Phase::Head(handshake) => {
+                if let Err(error) = handshake.handle_timeout(now) {
+                    self.answer(error.response(), Content::Sent, now);
+                }
+            }
+            Phase::Deciding(deciding) if now >= deciding.deadline => {
+                let content = deciding.asked.content;
+                self.answer(unavailable(), content, now);
+            }
+            Phase::Answering(answer) => answer.handle_timeout(now),
+            Phase::Open(_) => {
+                self.with_open(now, |open, env| open.handle_timeout(env));
+                self.receive_held(now);
+            }
+            Phase::Deciding(_) | Phase::Over => {}
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Time> {
+        match &self.phase {
+            Phase::Head(handshake) => handshake.poll_timeout(),
+            Phase::Deciding(deciding) => Some(deciding.deadline),
+            Phase::Answering(answer) => answer.poll_timeout(),
+            Phase::Open(open) => open.poll_timeout(&self.own),
+            Phase::Over => None,
+        }
+    }
+
+    #[inline]
+    fn poll_transmit(&mut self) -> Option<Transmit<'_>> {
+        match &mut self.phase {
+            Phase::Open(open) => match &self.preface {
+                // Unless there is nobody left to read it.
+                Some(preface) if !open.connection.is_drained() => {
+                    let unwritten = preface.bytes.get(preface.done..).unwrap_or_default();
+                    Some(Transmit::Write(unwritten.into()))
+                }
+                _ => open.connection.poll_transmit(),
+            },
+            Phase::Answering(answer) => answer.poll_transmit(),
+            Phase::Head(_) | Phase::Deciding(_) | Phase::Over => None,
+        }
+    }
+
+    #[inline]
+    fn handle_written(&mut self, n: usize, now: Time) {
+        match (&mut self.phase, &mut self.preface) {
+            (Phase::Open(open), Some(preface)) => {
+                preface.done += n;
+                if preface.done >= preface.bytes.len() {
+                    self.preface = None;
+                } else {
+                    // What waits behind it is not taken either.
+                    open.connection.handle_written(0, now);
+                }
+            }
+            (Phase::Open(_), None) => {
+                self.with_open(now, |open, env| open.handle_written(n, env));
+                if self.held.is_some() {
+                    self.receive_held(now);
+                }
+            }
+            (Phase::Answering(answer), _) => answer.handle_written(n, now),
+            (Phase::Head(_) | Phase::Deciding(_) | Phase::Over, _) => {}
+        }
+    }
+
+    fn handle_shutdown(&mut self, now: Time) {
+        match &mut self.phase {
+            Phase::Answering(answer) => answer.handle_shutdown(now),
+            Phase::Open(open) => open.connection.handle_shutdown(now),
+            Phase::Head(_) | Phase::Deciding(_) | Phase::Over => {}
+        }
+    }
+
+    fn wants_flush(&self) -> bool {
+        match &self.phase {
+            Phase::Open(open) => open.connection.wants_flush(),
+            _ => false,
+        }
+    }
+
+    #[inline]
+    fn wants_input(&self) -> bool {
+        match &self.phase {
+            Phase::Open(open) => self.held.is_none() && open.connection.wants_input(),
+            Phase::Head(_) => true,
+            Phase::Answering(answer) => answer.wants_input(),
+            Phase::Deciding(_) | Phase::Over => false,
+        }
+    }
+
+    fn is_drained(&self) -> bool {
+        match &self.phase {
+            Phase::Open(open) => open.connection.is_drained(),
+            Phase::Answering(answer) => answer.is_done(),
+            Phase::Over => true,
+            Phase::Head(_) | Phase::Deciding(_) => false,
+        }
+    }
+
+    fn is_finished(&self) -> bool {
+        match &self.phase {
+            Phase::Open(open) => open.is_finished(),
+            _ => self.is_drained(),
+        }
+    }
+
+    fn lend(&mut self, buffer: Vec<u8>) {
+        if let Phase::Open(open) = &mut self.phase {
+            open.connection.lend(buffer);
+        }
+    }
+
+    fn reclaim(&mut self) -> Option<Vec<u8>> {
+        match &mut self.phase {
+            Phase::Open(open) => open.connection.reclaim(),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    fn set_waker(&mut self, waker: &Waker) {
+        if let Some(peer) = &self.own.peer {
+            peer.set_waker(waker, self.own.backlog);
+        }
+    }
+
+    #[inline]
+    fn handle_wake(&mut self, now: Time) {
+        if self.own.peer.is_none() {
+            return;
+        }
+        match &mut self.phase {
+            Phase::Open(_) => {
+                self.with_open(now, |open, env| open.handle_wake(env));
+                self.receive_held(now);
+            }
+            Phase::Deciding(_) => {
+                // Messages wait until the connection is open, and need not wake again.
+                self.own.backlog = true;
+                if self.own.peer().take_wake() {
+                    self.poll_decision(now);
+                }
+            }
+            Phase::Head(_) | Phase::Answering(_) | Phase::Over => {}
+        }
+    }
+}
+
+impl<S: Service> Drop for Session<S> {
+    fn drop(&mut self) {
+        // There is no time to be had here, and none is needed: all that remains is the end.
+        let now = Time::ZERO;
+        self.with_open(now, |open, env| open.abandon(env));
+        self.give_up();
+    }
+}

@@ -1,0 +1,186 @@
+"""Python `websockets` against the echo program, each as server and as client."""
+
+from __future__ import annotations
+
+import threading
+import unittest
+from collections.abc import Callable
+from typing import Any
+
+import echo
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+from websockets.sync.client import ClientConnection, connect
+from websockets.sync.server import Server, ServerConnection, serve
+
+MIB = 1 << 20
+
+MESSAGES: list[str | bytes] = [
+    "text",
+    "žluťoučký kůň 🐟",
+    b"binary \x00\xff",
+    "",
+    b"",
+    "é" * (MIB // 2),
+    bytes(range(256)) * (MIB // 256),
+    "a" * 125,
+    "a" * 126,
+    b"b" * 65535,
+    b"b" * 65536,
+]
+"""Both kinds, empty, around the borders of the length forms, and 1 MiB of each kind."""
+
+LIMIT = 16 * MIB
+
+
+def exchange(test: unittest.TestCase, peer: ClientConnection | ServerConnection) -> None:
+    """Each message comes back as what it was: `str` is text, `bytes` is binary."""
+    for message in MESSAGES:
+        peer.send(message)
+        answer = peer.recv(timeout=echo.PATIENCE)
+        test.assertIs(type(answer), type(message))
+        test.assertEqual(answer, message)
+
+
+class AsClient(unittest.TestCase):
+    """Their client, our server."""
+
+    server: echo.Server
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.server = cls.enterClassContext(echo.Server())
+
+    def connect(self, **options: Any) -> ClientConnection:
+        return connect(self.server.url, max_size=LIMIT, open_timeout=echo.PATIENCE, proxy=None, **options)
+
+    def test_every_message_comes_back_as_it_was(self) -> None:
+        with self.connect() as client:
+            exchange(self, client)
+
+    def test_a_message_in_fragments_comes_back_whole(self) -> None:
+        with self.connect() as client:
+            client.send(["fra", "", "gments"])
+            self.assertEqual(client.recv(timeout=echo.PATIENCE), "fragments")
+            client.send([b"a" * 70_000, b"b"])
+            self.assertEqual(client.recv(timeout=echo.PATIENCE), b"a" * 70_000 + b"b")
+
+    def test_pipelined_messages_keep_their_order(self) -> None:
+        with self.connect() as client:
+            for number in range(1000):
+                client.send(str(number))
+            answers = [client.recv(timeout=echo.PATIENCE) for _ in range(1000)]
+        self.assertEqual(answers, [str(number) for number in range(1000)])
+
+    def test_ping_is_answered(self) -> None:
+        with self.connect() as client:
+            self.assertTrue(client.ping().wait(echo.PATIENCE))
+
+    def test_the_close_code_is_echoed(self) -> None:
+        for code, reason in [(1000, "done"), (1001, ""), (4321, "our own")]:
+            with self.subTest(code=code), self.connect() as client:
+                client.close(code, reason)
+                received = client.protocol.close_rcvd
+                self.assertEqual(received.code if received else None, code)
+
+    def test_what_is_too_long_is_refused_with_1009(self) -> None:
+        with self.connect() as client:
+            client.send(bytes(LIMIT))
+            self.assertEqual(len(client.recv(timeout=echo.PATIENCE)), LIMIT)
+        with self.connect() as client, self.assertRaises(ConnectionClosed):
+            client.send(bytes(LIMIT + 1))
+            client.recv(timeout=echo.PATIENCE)
+        self.assertEqual(client.close_code, 1009)
+
+
+class AsServer(unittest.TestCase):
+    """Their server, our client: it echoes until the server closes."""
+
+    def visit(
+        self,
+        handler: Callable[[ServerConnection], None],
+        *arguments: str,
+        path: str = "/",
+        **options: Any,
+    ) -> tuple[int, str]:
+        """Runs our client against `handler`; returns its exit code and what it said on stderr."""
+        faults: list[BaseException] = []
+
+        def watched(peer: ServerConnection) -> None:
+            try:
+                handler(peer)
+            except BaseException as fault:
+                faults.append(fault)
+                raise
+
+        with serve(watched, "127.0.0.1", 0, max_size=LIMIT, **options) as server:
+            thread = threading.Thread(target=server.serve_forever)
+            thread.start()
+            try:
+                done = echo.run("--connect", f"{address(server)}{path}", *arguments)
+            finally:
+                server.shutdown()
+                thread.join()
+        self.assertEqual(faults, [])
+        self.assertIsNone(echo.crashed(done.returncode, done.stderr), done.stderr)
+        return done.returncode, done.stderr
+
+    def test_every_message_comes_back_as_it_was(self) -> None:
+        code, stderr = self.visit(lambda peer: exchange(self, peer))
+        self.assertEqual(code, 0, stderr)
+
+    def test_the_close_code_is_echoed(self) -> None:
+        seen: list[int | None] = []
+
+        def close(peer: ServerConnection) -> None:
+            peer.close(1000, "done")
+            received = peer.protocol.close_rcvd
+            seen.append(received.code if received else None)
+
+        code, stderr = self.visit(close)
+        self.assertEqual(code, 0, stderr)
+        self.assertEqual(seen, [1000])
+
+    def test_path_and_query_arrive_as_given(self) -> None:
+        seen: list[str] = []
+        code, stderr = self.visit(lambda peer: seen.append(peer.request.path), path="/runCase?case=1&agent=a%20b")
+        self.assertEqual(code, 0, stderr)
+        self.assertEqual(seen, ["/runCase?case=1&agent=a%20b"])
+
+    def test_the_subprotocol_is_negotiated(self) -> None:
+        seen: list[str | None] = []
+        code, stderr = self.visit(
+            lambda peer: seen.append(peer.subprotocol), "--subprotocol", "fish.v1", subprotocols=["fish.v1"]
+        )
+        self.assertEqual(code, 0, stderr)
+        self.assertEqual(seen, ["fish.v1"])
+
+    def test_ping_is_answered(self) -> None:
+        def ping(peer: ServerConnection) -> None:
+            assert peer.ping().wait(echo.PATIENCE)
+
+        code, stderr = self.visit(ping)
+        self.assertEqual(code, 0, stderr)
+
+    def test_a_lost_connection_is_a_failure_in_one_sentence(self) -> None:
+        code, stderr = self.visit(lambda peer: peer.socket.shutdown(2))
+        self.assertNotEqual(code, 0)
+        self.assertTrue(stderr.strip())
+
+    def test_a_refusal_shows_status_and_body(self) -> None:
+        def refuse(peer: ServerConnection, _: Request) -> Response:
+            return peer.respond(403, "members only\n")
+
+        code, stderr = self.visit(lambda peer: None, process_request=refuse)
+        self.assertNotEqual(code, 0)
+        self.assertIn("403", stderr)
+        self.assertIn("members only", stderr)
+
+
+def address(server: Server) -> str:
+    host, port = server.socket.getsockname()
+    return f"ws://{host}:{port}"
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
