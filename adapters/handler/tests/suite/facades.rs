@@ -4,9 +4,7 @@ use core::time::Duration;
 
 use async_stream::stream;
 use sockeye_handler::testing::TestServer;
-use sockeye_handler::{
-    CloseCode, Config, Frame, Out, OwnedMessage, SendError, generator, linear,
-};
+use sockeye_handler::{CloseCode, Config, Frame, Out, OwnedMessage, SendError, generator, linear};
 
 use crate::probe::Notes;
 
@@ -96,7 +94,12 @@ fn a_function_that_does_not_return_is_dropped_after_five_seconds() {
 
 #[test]
 fn what_the_function_returns_is_the_close_code() {
-    for (path, code) in [("/ok", 1000), ("/err", 1011), ("/own", 4001), ("/late", 1000)] {
+    for (path, code) in [
+        ("/ok", 1000),
+        ("/err", 1011),
+        ("/own", 4001),
+        ("/late", 1000),
+    ] {
         let server = TestServer::new(linear(|ws| async move {
             ws.send("bye").await.map_err(drop)?;
             match ws.scope().target() {
@@ -115,7 +118,11 @@ fn what_the_function_returns_is_the_close_code() {
         let mut client = server.connect(path).expect("accepted");
         server.advance(Duration::from_secs(2));
         assert_eq!(client.recv_text().as_deref(), Some("bye"), "{path}");
-        assert_eq!(client.closed().map(|c| c.code), Some(CloseCode::new(code)), "{path}");
+        assert_eq!(
+            client.closed().map(|c| c.code),
+            Some(CloseCode::new(code)),
+            "{path}"
+        );
         assert_eq!(server.sessions(), 0);
     }
 }
@@ -253,7 +260,10 @@ fn a_generator_answers_with_data() {
     let answers: Vec<_> = core::iter::from_fn(|| client.recv_text()).collect();
     assert_eq!(answers, ["a", "bye"]);
     let closed = client.closed().expect("closed");
-    assert_eq!((closed.code, &*closed.reason), (CloseCode::GOING_AWAY, "exit"));
+    assert_eq!(
+        (closed.code, &*closed.reason),
+        (CloseCode::GOING_AWAY, "exit")
+    );
     assert_eq!(notes.take(), ["ended"]);
     assert_eq!(server.sessions(), 0);
 }

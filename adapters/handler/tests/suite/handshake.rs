@@ -1,9 +1,10 @@
 //! From the first byte to the decision, and plain HTTP.
 
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::task::{Poll, Waker};
 use core::time::Duration;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::task::{Poll, Waker};
+use std::sync::Mutex;
 
 use sockeye_core::handshake::ConnectError;
 use sockeye_handler::testing::TestServer;
@@ -26,7 +27,10 @@ impl Handler for Echo {
 }
 
 fn status(bytes: &[u8]) -> &str {
-    let line = bytes.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let line = bytes
+        .split(|byte| *byte == b'\r')
+        .next()
+        .unwrap_or_default();
     core::str::from_utf8(line).expect("a status line")
 }
 
@@ -47,7 +51,8 @@ fn a_service_sees_the_request_and_sets_fields_and_a_subprotocol() {
         assert_eq!(request.host(), Some("localhost"));
         assert!(cx.address().to_string().starts_with("tcp4:"));
         let chosen = request.subprotocols().find(|name| *name == "v2");
-        cx.field("X-Added", "by the opening").expect("a valid field");
+        cx.field("X-Added", "by the opening")
+            .expect("a valid field");
         let accept = Accept::new()
             .subprotocol(chosen.expect("offered"))
             .and_then(|accept| accept.field("Set-Cookie", "seen=1"));
@@ -59,7 +64,9 @@ fn a_service_sees_the_request_and_sets_fields_and_a_subprotocol() {
         .and_then(|r| r.subprotocol("v2"))
         .and_then(|r| r.origin("https://example.com"))
         .and_then(|r| r.field("Cookie", "a=b; session=42"));
-    let client = server.connect_with(&request.expect("valid")).expect("accepted");
+    let client = server
+        .connect_with(&request.expect("valid"))
+        .expect("accepted");
     let response = client.response().expect("opened");
     assert_eq!(response.value("Set-Cookie"), Some(&b"seen=1"[..]));
     assert_eq!(response.value("X-Added"), Some(&b"by the opening"[..]));
@@ -111,12 +118,20 @@ fn a_malformed_upgrade_never_reaches_the_service() {
         ("Host: a\r\n", "", "HTTP/1.1 400 "),
         ("GET", "POST", "HTTP/1.1 405 "),
         ("\r\nHost", "\nHost", "HTTP/1.1 400 "),
-        ("Host: a\r\n", "Host: a\r\nContent-Length: 1\r\n", "HTTP/1.1 400 "),
+        (
+            "Host: a\r\n",
+            "Host: a\r\nContent-Length: 1\r\n",
+            "HTTP/1.1 400 ",
+        ),
     ] {
         let mut raw = server.raw();
         raw.write(UPGRADE.replacen(from, to, 1).as_bytes());
         let answer = raw.read();
-        assert!(status(&answer).starts_with(expected), "{to:?}: {}", status(&answer));
+        assert!(
+            status(&answer).starts_with(expected),
+            "{to:?}: {}",
+            status(&answer)
+        );
         assert!(raw.is_ended());
     }
     assert_eq!(asked.load(Ordering::Relaxed), 0);
@@ -144,7 +159,10 @@ fn a_page_of_any_size_arrives_whole_and_head_has_none() {
         raw.write(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
         let head = String::from_utf8(raw.read()).expect("text");
         assert!(head.ends_with("\r\n\r\n"), "{len}");
-        assert!(head.contains(&format!("Content-Length: {len}\r\n")), "{head}");
+        assert!(
+            head.contains(&format!("Content-Length: {len}\r\n")),
+            "{head}"
+        );
         assert!(head.contains("Connection: close\r\n"), "{head}");
         assert!(raw.is_ended());
     }
@@ -159,7 +177,9 @@ fn a_body_is_waited_for_and_has_a_bound() {
     for read_size in [1, 1000, 100_000] {
         server.set_read_size(read_size);
         for len in [1, 1000, 64 << 10] {
-            let response = server.ask("POST", "/", &[], &vec![b'x'; len]).expect("answered");
+            let response = server
+                .ask("POST", "/", &[], &vec![b'x'; len])
+                .expect("answered");
             assert_eq!(&response.content()[..], format!("POST {len}").as_bytes());
         }
     }
@@ -167,13 +187,20 @@ fn a_body_is_waited_for_and_has_a_bound() {
     for (head, expected) in [
         ("Content-Length: 65537\r\n", "HTTP/1.1 413 "),
         ("Transfer-Encoding: chunked\r\n", "HTTP/1.1 411 "),
-        ("Content-Length: 1\r\nTransfer-Encoding: chunked\r\n", "HTTP/1.1 400 "),
+        (
+            "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n",
+            "HTTP/1.1 400 ",
+        ),
         ("Content-Length: +1\r\n", "HTTP/1.1 400 "),
     ] {
         let mut raw = server.raw();
         raw.write(format!("POST / HTTP/1.1\r\nHost: a\r\n{head}\r\n").as_bytes());
         let answer = raw.read();
-        assert!(status(&answer).starts_with(expected), "{head:?}: {}", status(&answer));
+        assert!(
+            status(&answer).starts_with(expected),
+            "{head:?}: {}",
+            status(&answer)
+        );
     }
 }
 
@@ -203,7 +230,13 @@ fn there_is_one_answer_however_many_requests_are_pipelined() {
 fn an_upgrade_that_is_refused_does_not_leave_a_second_request() {
     let server = server(|_, _| Decision::Respond(Response::text(403, "no\n")));
     let mut raw = server.raw();
-    raw.write(&[UPGRADE.as_bytes(), b"GET /secret HTTP/1.1\r\nHost: a\r\n\r\n"].concat());
+    raw.write(
+        &[
+            UPGRADE.as_bytes(),
+            b"GET /secret HTTP/1.1\r\nHost: a\r\n\r\n",
+        ]
+        .concat(),
+    );
     let answer = String::from_utf8(raw.read()).expect("text");
     assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
 }
@@ -236,7 +269,10 @@ fn an_aborted_handshake_leaves_nothing() {
         if len % 2 == 0 {
             raw.end();
             let answer = raw.read();
-            assert!(len == 0 || status(&answer).starts_with("HTTP/1.1 400 "), "{len}");
+            assert!(
+                len == 0 || status(&answer).starts_with("HTTP/1.1 400 "),
+                "{len}"
+            );
         }
         drop(raw);
     }

@@ -3,8 +3,8 @@
 use sockeye_core::handshake::ConnectError;
 use sockeye_handler::testing::TestServer;
 use sockeye_handler::{
-    BoxHandler, Closed, Context, Decision, Frame, Handler, Message, Next, Opening, Outgoing, Request,
-    Response, Router, Scope, linear,
+    BoxHandler, Closed, Context, Decision, Frame, Handler, Message, Next, Opening, Outgoing,
+    Request, Response, Router, Scope, linear,
 };
 
 use crate::probe::Notes;
@@ -19,7 +19,10 @@ struct Marked {
 impl Handler for Marked {
     fn on_open(&mut self, cx: &mut Context<'_>) {
         let Self { mark, inner, .. } = self;
-        cx.layered(|message, cx| marked(mark, message, cx), |cx| inner.on_open(cx));
+        cx.layered(
+            |message, cx| marked(mark, message, cx),
+            |cx| inner.on_open(cx),
+        );
     }
 
     fn on_message(&mut self, message: Message<'_>, cx: &mut Context<'_>) {
@@ -73,9 +76,8 @@ fn marking(
     let notes = notes.clone();
     move |request, cx, next| {
         let notes = notes.clone();
-        next.on_request(request, cx).map(move |inner| {
-            Box::new(Marked { mark, notes, inner }) as BoxHandler
-        })
+        next.on_request(request, cx)
+            .map(move |inner| Box::new(Marked { mark, notes, inner }) as BoxHandler)
     }
 }
 
@@ -84,7 +86,10 @@ fn what_comes_in_passes_from_the_outside_and_what_goes_out_from_the_inside() {
     let notes = Notes::default();
     let router = Router::new()
         .ws("/", |_, _| Echo)
-        .map(|r| r.layer(marking("inner", &notes)).layer(marking("outer", &notes)))
+        .map(|r| {
+            r.layer(marking("inner", &notes))
+                .layer(marking("outer", &notes))
+        })
         .expect("good routes");
     let server = TestServer::new(router);
     let mut client = server.connect("/").expect("accepted");
@@ -92,7 +97,10 @@ fn what_comes_in_passes_from_the_outside_and_what_goes_out_from_the_inside() {
     for sent in ["x", "frame"] {
         client.send(sent).expect("open");
         assert_eq!(client.recv_text(), Some(format!("outer(inner({sent}))")));
-        assert_eq!(notes.take(), ["outer in", "inner in", "inner out", "outer out"]);
+        assert_eq!(
+            notes.take(),
+            ["outer in", "inner in", "inner out", "outer out"]
+        );
     }
 }
 
@@ -127,14 +135,14 @@ fn a_layer_stands_around_the_routes_before_it_and_wrap_around_everything() {
 fn what_a_layer_leaves_reaches_the_handler() {
     #[derive(Clone)]
     struct User(String);
-    let login = |request: &Request<'_>, cx: &mut Opening<'_>, next: Next<'_>| {
-        match request.query_value("user") {
-            Some(user) => {
-                cx.insert(User(user.into_owned()));
-                next.on_request(request, cx)
-            }
-            None => Decision::Respond(Response::new(401)),
+    let login = |request: &Request<'_>, cx: &mut Opening<'_>, next: Next<'_>| match request
+        .query_value("user")
+    {
+        Some(user) => {
+            cx.insert(User(user.into_owned()));
+            next.on_request(request, cx)
         }
+        None => Decision::Respond(Response::new(401)),
     };
     let router = Router::new()
         .ws("/direct/{room}", |request, cx| {

@@ -1,7 +1,8 @@
 //! A panic of the application ends one connection, and nothing else.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Mutex;
 
 use sockeye_handler::testing::TestServer;
 use sockeye_handler::{
@@ -72,7 +73,11 @@ impl Handler for Bomb {
     }
 
     fn on_message(&mut self, message: Message<'_>, cx: &mut Context<'_>) {
-        let before = [Where::Message, Where::MessageAndClose, Where::MessageAndDrop];
+        let before = [
+            Where::Message,
+            Where::MessageAndClose,
+            Where::MessageAndDrop,
+        ];
         cx.send("queued before").expect("open");
         self.notes.push("message");
         self.pass(&before);

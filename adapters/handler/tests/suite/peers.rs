@@ -1,6 +1,7 @@
 //! Handles to connections, for everybody else.
 
-use std::sync::{Arc, Mutex};
+use alloc::sync::Arc;
+use std::sync::Mutex;
 
 use sockeye_handler::testing::TestServer;
 use sockeye_handler::{
@@ -41,7 +42,9 @@ impl Handler for Member {
 #[test]
 fn a_message_reaches_every_other_connection() {
     let server = TestServer::new(Everybody::default());
-    let mut clients: Vec<_> = (0..10).map(|_| server.connect("/").expect("accepted")).collect();
+    let mut clients: Vec<_> = (0..10)
+        .map(|_| server.connect("/").expect("accepted"))
+        .collect();
     for client in &mut clients {
         assert_eq!(client.recv_text().as_deref(), Some("welcome"));
     }
@@ -68,13 +71,19 @@ fn a_peer_works_from_another_thread_and_says_where_it_is() {
     });
     server.run();
     client.recv();
-    assert_eq!(client.recv(), Some(OwnedMessage::from(&b"from a thread"[..])));
+    assert_eq!(
+        client.recv(),
+        Some(OwnedMessage::from(&b"from a thread"[..]))
+    );
 
     peer.close(CloseCode::POLICY_VIOLATION, "over");
     assert!(!peer.is_open());
     server.run();
     let closed = client.closed().expect("closed");
-    assert_eq!((closed.code, &*closed.reason), (CloseCode::POLICY_VIOLATION, "over"));
+    assert_eq!(
+        (closed.code, &*closed.reason),
+        (CloseCode::POLICY_VIOLATION, "over")
+    );
     let refused = peer.send("late").expect_err("ended");
     assert_eq!(refused.error, PeerError::Closed);
     assert_eq!(refused.message, OwnedMessage::from("late"));
@@ -163,5 +172,8 @@ fn a_close_behind_a_full_queue_is_heard_when_the_queue_is_cleared() {
     slow.unstall();
     let received = core::iter::from_fn(|| slow.recv()).count();
     assert!(received <= 4, "only what had left the queue: {received}");
-    assert_eq!(slow.closed().map(|closed| closed.code), Some(CloseCode::new(4008)));
+    assert_eq!(
+        slow.closed().map(|closed| closed.code),
+        Some(CloseCode::new(4008))
+    );
 }

@@ -22,7 +22,9 @@ fn a_pause_holds_the_rest_of_a_read_until_a_timer_resumes() {
         let server = TestServer::new(service);
         server.set_read_size(read_size);
         let mut client = server.connect("/").expect("accepted");
-        client.send_all(["a", "stop", "b", "stop", "c"]).expect("open");
+        client
+            .send_all(["a", "stop", "b", "stop", "c"])
+            .expect("open");
         assert_eq!(notes.take(), ["open", "message a", "message stop"]);
         server.advance(Duration::from_millis(1500));
         assert_eq!(notes.take(), ["timer 1", "message b", "message stop"]);
@@ -107,7 +109,9 @@ fn sending_is_refused_above_the_hard_mark_and_on_writable_tells_when_not() {
     config.hard_mark = 1000;
     let (service, notes) = probe(|text, cx| {
         if text == "flood" {
-            let sent = (0..100).take_while(|_| cx.send("x".repeat(98)).is_ok()).count();
+            let sent = (0..100)
+                .take_while(|_| cx.send("x".repeat(98)).is_ok())
+                .count();
             assert_eq!(sent, 11, "the mark, and one above it");
             assert_eq!(cx.send("x"), Err(SendError::Full));
             assert!(!cx.is_writable());

@@ -1,6 +1,7 @@
 //! A handler whose behaviour is a script, and which notes what happens to it.
 
-use std::sync::{Arc, Mutex};
+use alloc::sync::Arc;
+use std::sync::Mutex;
 
 use sockeye_handler::{Closed, Context, Handler, Message, Opening, Request, Service, service_fn};
 
@@ -10,12 +11,15 @@ pub(crate) struct Notes(Arc<Mutex<Vec<String>>>);
 
 impl Notes {
     pub(crate) fn push(&self, note: impl Into<String>) {
-        self.0.lock().expect("no test panics here").push(note.into());
+        self.0
+            .lock()
+            .expect("no test panics here")
+            .push(note.into());
     }
 
     /// Takes all notes so far.
     pub(crate) fn take(&self) -> Vec<String> {
-        std::mem::take(&mut self.0.lock().expect("no test panics here"))
+        core::mem::take(&mut self.0.lock().expect("no test panics here"))
     }
 
     /// How many notes begin so.
@@ -45,11 +49,13 @@ impl Handler for Probe {
     }
 
     fn on_ping(&mut self, payload: &[u8], _: &mut Context<'_>) {
-        self.notes.push(format!("ping {}", String::from_utf8_lossy(payload)));
+        self.notes
+            .push(format!("ping {}", String::from_utf8_lossy(payload)));
     }
 
     fn on_pong(&mut self, payload: &[u8], _: &mut Context<'_>) {
-        self.notes.push(format!("pong {}", String::from_utf8_lossy(payload)));
+        self.notes
+            .push(format!("pong {}", String::from_utf8_lossy(payload)));
     }
 
     fn on_timer(&mut self, key: u64, cx: &mut Context<'_>) {
@@ -68,7 +74,8 @@ impl Handler for Probe {
     }
 
     fn on_close(&mut self, closed: &Closed) {
-        self.notes.push(format!("close {} {:?}", closed.code, closed.initiator));
+        self.notes
+            .push(format!("close {} {:?}", closed.code, closed.initiator));
     }
 }
 

@@ -19,7 +19,11 @@ impl Handler for Named {
 fn named(name: &str) -> impl Fn(&Request<'_>, &mut Opening<'_>) -> Named + Send + Sync + use<> {
     let name = name.to_owned();
     move |request, _| {
-        let params: Vec<_> = request.params().iter().map(|(n, v)| format!("{n}={v}")).collect();
+        let params: Vec<_> = request
+            .params()
+            .iter()
+            .map(|(n, v)| format!("{n}={v}"))
+            .collect();
         Named(format!("{name} {}", params.join(",")))
     }
 }
@@ -31,21 +35,35 @@ fn server() -> TestServer<Router> {
         .and_then(|r| r.ws("/rooms/{room}", named("room")))
         .and_then(|r| r.ws("/rooms/{room}/users/{user}", named("user")))
         .and_then(|r| r.ws("/deep/{*rest}", named("deep")))
-        .and_then(|r| r.get("/rooms/{room}", |q| {
-            let room = q.params().decoded("room").unwrap_or_default();
-            Response::text(200, format!("page of {room}"))
-        }))
+        .and_then(|r| {
+            r.get("/rooms/{room}", |q| {
+                let room = q.params().decoded("room").unwrap_or_default();
+                Response::text(200, format!("page of {room}"))
+            })
+        })
         .and_then(|r| r.get("/healthz", |_| Response::text(200, "well")))
         .and_then(|r| r.post("/api/publish", |q| Response::text(200, q.body().to_vec())))
-        .and_then(|r| r.route("/any", service_fn(|q: &Request<'_>, _: &mut Opening<'_>| {
-            Decision::<BoxHandler>::Respond(Response::text(200, q.method().to_owned()))
-        })))
-        .and_then(|r| r.ws_service("/talk", linear(|mut ws| async move {
-            let name = ws.scope().with_request(|q| q.cookie("name").unwrap_or("?").to_owned());
-            while ws.recv().await.is_some() {
-                let _ = ws.send(&*name).await;
-            }
-        })));
+        .and_then(|r| {
+            r.route(
+                "/any",
+                service_fn(|q: &Request<'_>, _: &mut Opening<'_>| {
+                    Decision::<BoxHandler>::Respond(Response::text(200, q.method().to_owned()))
+                }),
+            )
+        })
+        .and_then(|r| {
+            r.ws_service(
+                "/talk",
+                linear(|mut ws| async move {
+                    let name = ws
+                        .scope()
+                        .with_request(|q| q.cookie("name").unwrap_or("?").to_owned());
+                    while ws.recv().await.is_some() {
+                        let _ = ws.send(&*name).await;
+                    }
+                }),
+            )
+        });
     TestServer::new(router.expect("good routes"))
 }
 
@@ -82,7 +100,11 @@ fn each_path_has_its_service_and_its_parameters() {
         ("/rooms", Err(404)),
         ("/healthz", Err(404)),
     ] {
-        assert_eq!(asked(&server, path).as_deref(), expected.as_ref().map(|s| *s), "{path}");
+        assert_eq!(
+            asked(&server, path).as_deref(),
+            expected.as_ref().map(|s| *s),
+            "{path}"
+        );
     }
 }
 
@@ -90,9 +112,14 @@ fn each_path_has_its_service_and_its_parameters() {
 fn pages_and_webschockets_share_a_path() {
     let server = server();
     let page = server.get("/rooms/a%20b").expect("answered");
-    assert_eq!((page.status(), &page.content()[..]), (200, &b"page of a b"[..]));
+    assert_eq!(
+        (page.status(), &page.content()[..]),
+        (200, &b"page of a b"[..])
+    );
     assert_eq!(asked(&server, "/rooms/x").as_deref(), Ok("room room=x"));
-    let published = server.ask("POST", "/api/publish/", &[], b"news").expect("answered");
+    let published = server
+        .ask("POST", "/api/publish/", &[], b"news")
+        .expect("answered");
     assert_eq!(&published.content()[..], b"news");
     for method in ["GET", "POST", "PUT", "OPTIONS"] {
         let any = server.ask(method, "/any", &[], b"").expect("answered");
@@ -114,7 +141,9 @@ fn what_is_not_served_is_404_405_or_426() {
     ] {
         let response = server.ask(method, path, &[], b"").expect("answered");
         assert_eq!(response.status(), status, "{method} {path}");
-        let allowed = response.value("Allow").map(|value| String::from_utf8_lossy(value));
+        let allowed = response
+            .value("Allow")
+            .map(|value| String::from_utf8_lossy(value));
         assert_eq!(allowed.as_deref(), allow, "{method} {path}");
     }
 }
@@ -134,7 +163,9 @@ fn a_factory_may_refuse() {
 fn wrong_routes_are_refused_when_they_are_added() {
     let add = |paths: &[&str]| {
         let mut routes = paths.iter();
-        routes.try_fold(Router::new(), |router, path| router.ws(path, named("x"))).err()
+        routes
+            .try_fold(Router::new(), |router, path| router.ws(path, named("x")))
+            .err()
     };
     assert_eq!(add(&["/a", "/b", "/a/{b}", "/a/{b}/c"]), None);
     assert_eq!(add(&["a"]), Some(RouteError::Path));
@@ -142,6 +173,11 @@ fn wrong_routes_are_refused_when_they_are_added() {
     assert_eq!(add(&["/{"]), Some(RouteError::Path));
     assert_eq!(add(&["/a", "/a/"]), Some(RouteError::Conflict));
     assert_eq!(add(&["/{a}", "/{b}"]), Some(RouteError::Conflict));
-    let twice = Router::new().get("/", |_| Response::new(200)).expect("free");
-    assert_eq!(twice.get("/", |_| Response::new(200)).err(), Some(RouteError::Conflict));
+    let twice = Router::new()
+        .get("/", |_| Response::new(200))
+        .expect("free");
+    assert_eq!(
+        twice.get("/", |_| Response::new(200)).err(),
+        Some(RouteError::Conflict)
+    );
 }
