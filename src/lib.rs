@@ -1,2 +1,83 @@
-//! WebSocket for any runtime.
-pub use sockeye_core as core;
+//! WebSocket (RFC 6455) for any runtime: a protocol core that does no I/O, one
+//! handler interface, and thin adapters.
+//!
+//! An application is written once, against `handler`, and runs on whichever
+//! adapter a feature picks:
+//!
+//! | feature | gives |
+//! |---|---|
+//! | none | [`core`]: the protocol alone, for a runtime of your own |
+//! | `handler` | and `handler`: services, handlers, routes, without I/O |
+//! | `tokio` | and `tokio`: `serve`, `accept` and `connect` on tokio |
+//!
+//! # A server
+//!
+//! One handler for each connection. Messages are lent to it, and what it sends is
+//! queued: a read that brings ten messages is answered with one write.
+//!
+//! ```
+//! # #[cfg(feature = "tokio")] {
+//! use sockeye::handler::{
+//!     Context, Decision, Handler, Message, Opening, Request, Service,
+//! };
+//! use sockeye::tokio::{ServeOptions, Shutdown, serve};
+//!
+//! struct Echo;
+//!
+//! impl Service for Echo {
+//!     type Handler = Connection;
+//!
+//!     fn on_request(&self, _: &Request<'_>, _: &mut Opening<'_>) -> Decision<Connection> {
+//!         Decision::accept(Connection)
+//!     }
+//! }
+//!
+//! struct Connection;
+//!
+//! impl Handler for Connection {
+//!     fn on_message(&mut self, message: Message<'_>, cx: &mut Context<'_>) {
+//!         let _ = cx.send(message); // refused only while the connection closes
+//!     }
+//! }
+//!
+//! # ::tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! let listener = ::tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! let mut server = serve(listener, Echo, &ServeOptions::default())?;
+//! println!("listening on ws://{}", server.local_addr());
+//! // ... until it is time to go: every connection gets a Close 1001.
+//! server.shut_down(Shutdown::default()).await;
+//! # Ok::<_, std::io::Error>(()) }).unwrap();
+//! # }
+//! ```
+//!
+//! # A client
+//!
+//! ```no_run
+//! # #[cfg(feature = "tokio")] {
+//! use sockeye::CloseCode;
+//! use sockeye::tokio::{ConnectOptions, connect};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut ws = connect("ws://127.0.0.1:9001/", &ConnectOptions::default()).await?;
+//! ws.send("hello").await?;
+//! if let Some(message) = ws.recv().await {
+//!     println!("{message:?}");
+//! }
+//! ws.close(CloseCode::NORMAL, "done").await?;
+//! # Ok(()) }
+//! # }
+//! ```
+
+#[doc(inline)]
+pub use sockeye_core::{
+    self as core, CloseCode, Closed, Config, Frame, Message, MessageKind, Outgoing, OwnedMessage,
+    SendError, SharedConfig,
+};
+
+#[cfg(feature = "handler")]
+#[doc(inline)]
+pub use sockeye_handler as handler;
+
+#[cfg(feature = "tokio")]
+#[doc(inline)]
+pub use sockeye_tokio as tokio;

@@ -245,3 +245,56 @@ pub(crate) fn extend(out: &mut Vec<u8>, payload: &[u8]) {
             .for_each(|piece| out.extend_from_slice(piece));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn opcode() -> impl Strategy<Value = Opcode> {
+        (0..16_u8).prop_filter_map("reserved", Opcode::decode)
+    }
+
+    proptest! {
+        #[test]
+        fn a_header_that_is_encoded_is_decoded_as_it_was(
+            fin in any::<bool>(),
+            opcode in opcode(),
+            mask in any::<Option<[u8; 4]>>(),
+            len in prop_oneof![0..70_000_u64, 0..1_u64 << 63],
+            behind in any::<[u8; 3]>(),
+        ) {
+            let control = opcode.is_control();
+            let header = Header { fin: fin || control, opcode, mask, len: if control { len % 126 } else { len } };
+            let mut bytes = Vec::new();
+            header.encode(&mut bytes);
+            let encoded = bytes.len();
+            // RFC 6455 §5.2: the shortest form.
+            let extended = match header.len {
+                0..126 => 0,
+                126..0x1_0000 => 2,
+                _ => 8,
+            };
+            prop_assert_eq!(encoded, 2 + extended + if mask.is_some() { 4 } else { 0 });
+            bytes.extend(behind);
+            let role = if mask.is_some() { Role::Server } else { Role::Client };
+            prop_assert_eq!(Header::decode(&bytes, role), Ok(Some((header, encoded))));
+            for len in 0..encoded {
+                prop_assert_eq!(Header::decode(&bytes[..len], role), Ok(None));
+            }
+        }
+
+        #[test]
+        fn what_is_decoded_is_encoded_to_the_same_bytes(
+            bytes in any::<[u8; 14]>(),
+            server in any::<bool>(),
+        ) {
+            let role = if server { Role::Server } else { Role::Client };
+            if let Ok(Some((header, len))) = Header::decode(&bytes, role) {
+                let mut encoded = Vec::new();
+                header.encode(&mut encoded);
+                prop_assert_eq!(&encoded, &bytes[..len]);
+            }
+        }
+    }
+}

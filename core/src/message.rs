@@ -472,6 +472,32 @@ impl<'a> Outgoing<'a> {
             payload: Payload::Lent(bytes),
         }
     }
+
+    /// Text or binary.
+    #[must_use]
+    pub const fn kind(&self) -> MessageKind {
+        self.kind
+    }
+
+    /// The payload, whichever the kind.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.payload.as_slice()
+    }
+
+    /// Keeps the message: copies what is lent.
+    #[must_use]
+    pub fn into_owned(self) -> OwnedMessage {
+        match (self.kind, self.payload) {
+            (MessageKind::Binary, Payload::Owned(bytes)) => bytes.into(),
+            (MessageKind::Binary, payload) => payload.as_slice().into(),
+            (MessageKind::Text, payload) => {
+                // It was made from a `str`.
+                let text = core::str::from_utf8(payload.as_slice()).unwrap_or_default();
+                OwnedMessage::Text(text.into())
+            }
+        }
+    }
 }
 
 impl fmt::Debug for Outgoing<'_> {

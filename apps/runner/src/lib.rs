@@ -1,1 +1,104 @@
-//! TODO
+//! What the programs of Sockeye share: flags, adapters, signals, logs.
+//!
+//! A program is a [`Service`] and a `main` of about ten
+//! lines:
+//!
+//! ```no_run
+//! use clap::Parser;
+//! # use sockeye_handler::{Context, Decision, Handler, Message, Opening, Request, Service};
+//! # struct Program; struct Nothing;
+//! # impl Service for Program {
+//! #     type Handler = Nothing;
+//! #     fn on_request(&self, _: &Request<'_>, _: &mut Opening<'_>) -> Decision<Nothing> {
+//! #         Decision::accept(Nothing)
+//! #     }
+//! # }
+//! # impl Handler for Nothing {
+//! #     fn on_message(&mut self, _: Message<'_>, _: &mut Context<'_>) {}
+//! # }
+//!
+//! #[derive(Parser)]
+//! struct Args {
+//!     #[command(flatten)]
+//!     run: sockeye_runner::Args,
+//! }
+//!
+//! fn main() -> std::process::ExitCode {
+//!     let args: Args = sockeye_runner::parse(&[("max_message", "16KiB")]);
+//!     sockeye_runner::serve(&args.run, Program)
+//! }
+//! ```
+//!
+//! This is the one place that names every runtime.
+//!
+//! # Exit codes
+//!
+//! 0 after an end in good order; 1 if a connection did not end cleanly, and after a
+//! second signal; 2 if the program could not start. Every failure is one sentence
+//! on standard error; below it stands the answer of a server that refused.
+
+mod args;
+mod escape;
+mod failure;
+mod log;
+mod signals;
+#[cfg(feature = "tokio")]
+mod tokio;
+mod value;
+
+use core::net::SocketAddr;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use sockeye_handler::{OwnedMessage, Service};
+
+pub use args::{Adapter, Args, parse};
+pub use value::{Bytes, Interval};
+
+use failure::Failure;
+
+#[cfg(not(feature = "tokio"))]
+compile_error!("a program needs an adapter: enable the feature `tokio`");
+
+/// Runs a server until it is told to end.
+pub fn serve<S: Service>(args: &Args, service: S) -> ExitCode {
+    log::start(args);
+    finish(match args.adapter {
+        #[cfg(feature = "tokio")]
+        Adapter::Tokio => tokio::serve(args, service),
+    })
+}
+
+/// Runs a client, which answers each message until the server closes.
+pub fn connect(
+    args: &Args,
+    url: &str,
+    answer: impl FnMut(OwnedMessage) -> Option<OwnedMessage>,
+) -> ExitCode {
+    log::start(args);
+    finish(match args.adapter {
+        #[cfg(feature = "tokio")]
+        Adapter::Tokio => tokio::connect(args, url, answer),
+    })
+}
+
+fn finish(result: Result<(), Failure>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let mut err = io::stderr().lock();
+            let _ = writeln!(err, "error: {failure}");
+            for line in failure.details() {
+                let _ = writeln!(err, "  {line}");
+            }
+            failure.exit_code()
+        }
+    }
+}
+
+/// The one line on standard output: it says that connections are taken, and where.
+fn announce(address: SocketAddr) {
+    // Nobody may be reading it.
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "listening on ws://{address}").and_then(|()| out.flush());
+}

@@ -179,3 +179,53 @@ fn above_the_hard_mark_sending_is_refused_and_one_message_always_fits() {
         assert_eq!(bench.frames().len(), 2);
     }
 }
+
+/// The time that `fragments` fragments of one byte take, in one message, the best of
+/// three.
+fn time_of(fragments: usize) -> Duration {
+    let run = || {
+        let mut bench = Bench::with(Role::Server, |config| {
+            config.max_fragments = u32::MAX;
+            config.max_message = 2 << 20;
+        });
+        let first = bench.frame(false, Opcode::Text, b"x");
+        bench.feed(&first);
+        let mut bytes = bench
+            .frame(false, Opcode::Continuation, b"x")
+            .repeat(fragments);
+        let start = std::time::Instant::now();
+        let mut input = Input::new(&mut bytes);
+        assert!(bench.connection.poll_event(&mut input, bench.now).is_none());
+        assert!(input.is_empty());
+        start.elapsed()
+    };
+    (0..3).map(|_| run()).min().unwrap_or_default()
+}
+
+#[test]
+fn a_million_fragments_cost_in_proportion() {
+    // Half a million and a million. A machine that is busy elsewhere may spoil a
+    // measurement, so the best of a few counts; quadratic work spoils all of them.
+    let ratio = || time_of(1 << 20).as_secs_f64() / time_of(1 << 19).as_secs_f64();
+    assert!((0..5).any(|_| ratio() <= 2.2));
+}
+
+#[test]
+fn fragments_and_reads_by_the_thousand_hold_no_more_than_their_bytes() {
+    for payload in [0, 1, 64] {
+        let mut bench = Bench::with(Role::Server, |config| config.max_fragments = u32::MAX);
+        let first = bench.frame(false, Opcode::Binary, b"");
+        bench.feed(&first);
+        let fragment = bench.frame(false, Opcode::Continuation, &alloc::vec![7; payload]);
+        for count in 1..=10_000 {
+            for byte in &fragment {
+                assert_eq!(bench.feed(&[*byte]), []);
+            }
+            let held = bench.connection.receiver.held();
+            assert!(
+                held <= 2 * count * payload + (4 << 10),
+                "{held} for {count} of {payload}"
+            );
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Buffers that a thread lends to whichever connection it is polling.
+//!
+//! They are taken and put back within one poll. Should a transport poll another
+//! connection inside its own `poll_read`, the inner one finds the place empty
+//! and makes a buffer of its own; a `RefCell` would panic.
+
+use core::cell::Cell;
+
+/// Bytes of one read: a larger buffer falls out of the first-level cache.
+const INPUT: usize = 16 << 10;
+
+/// An output buffer that has grown beyond this is not kept for others.
+const OUTPUT_MAX: usize = 64 << 10;
+
+thread_local! {
+    static INPUT_SPARE: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
+    static OUTPUT_SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Calls `read` with this thread's read buffer.
+pub(crate) fn with_input<R>(read: impl FnOnce(&mut [u8]) -> R) -> R {
+    // A thread that is ending has no places any more, and does without.
+    let spare = INPUT_SPARE.try_with(Cell::take).ok().flatten();
+    let mut buffer = spare.unwrap_or_else(|| vec![0; INPUT].into_boxed_slice());
+    let result = read(&mut buffer);
+    let _ = INPUT_SPARE.try_with(|place| place.set(Some(buffer)));
+    result
+}
+
+/// This thread's spare output buffer, if it has one at the moment.
+pub(crate) fn take_output() -> Option<Vec<u8>> {
+    let buffer = OUTPUT_SPARE.try_with(Cell::take).ok()?;
+    (buffer.capacity() > 0).then_some(buffer)
+}
+
+/// Keeps an empty output buffer for the next connection.
+pub(crate) fn put_output(mut buffer: Vec<u8>) {
+    if buffer.capacity() <= OUTPUT_MAX {
+        buffer.clear();
+        let _ = OUTPUT_SPARE.try_with(|place| place.set(buffer));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_read_buffer_is_the_same_one_each_time_and_nesting_does_not_panic() {
+        let first = with_input(|outer| {
+            with_input(|inner| {
+                assert_ne!(outer.as_ptr(), inner.as_ptr());
+                assert_eq!(inner.len(), INPUT);
+            });
+            outer.as_ptr()
+        });
+        assert_eq!(with_input(|again| again.as_ptr()), first);
+    }
+
+    #[test]
+    fn a_spare_output_buffer_is_lent_once_and_a_grown_one_is_dropped() {
+        put_output(Vec::with_capacity(100));
+        assert!(take_output().is_some_and(|buffer| buffer.capacity() >= 100));
+        assert!(take_output().is_none());
+        put_output(Vec::with_capacity(OUTPUT_MAX + 1));
+        assert!(take_output().is_none());
+    }
+}

@@ -1,0 +1,322 @@
+//! A server's connections and what they share.
+
+use alloc::sync::Arc;
+use core::fmt;
+use core::future::Future;
+use core::marker::PhantomData;
+use core::pin::Pin;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::task::{Context, Poll};
+use core::time::Duration;
+use std::sync::OnceLock;
+
+use sockeye_core::{CloseCode, Deadline, Endpoint, SharedConfig, Time};
+use sockeye_handler::{Address, Decision, Opening, Request, Response, Service, Session};
+
+use crate::deadlines::{Deadlines, NOWHERE};
+use crate::driver::Driver;
+use crate::timer::{Clock, Timer};
+use crate::transport::Transport;
+
+/// Makes the connections of one server.
+///
+/// Besides it an adapter's `serve` is a task that accepts, spawns a
+/// [`Connection`] for each transport, and polls the [`Control`].
+pub struct Acceptor<S> {
+    service: Arc<Gate<S>>,
+    config: SharedConfig,
+    shared: Arc<Shared>,
+}
+
+/// What can be done to all connections of a server.
+#[derive(Clone)]
+pub struct Control(Arc<Shared>);
+
+/// How a server ends.
+#[derive(Clone, Debug)]
+pub struct Shutdown {
+    /// What every connection is closed with: 1001, or 1012 if the server will be
+    /// back at once.
+    pub code: CloseCode,
+    /// The reason beside it.
+    pub reason: Box<str>,
+    /// After this, what is still open is dropped; 5 s.
+    pub timeout: Duration,
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self {
+            code: CloseCode::GOING_AWAY,
+            reason: Box::default(),
+            timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+struct Shared {
+    deadlines: Deadlines,
+    max_connections: usize,
+    connections: AtomicUsize,
+    aborted: AtomicUsize,
+    shutdown: OnceLock<Shutdown>,
+    abort: AtomicBool,
+}
+
+impl<S: Service> Acceptor<S> {
+    /// For a server of `service` with at most `max_connections` connections.
+    ///
+    /// An upgrade beyond that is answered with 503. Some more connections than
+    /// that are accepted, so that they can be told.
+    pub fn new(service: S, config: SharedConfig, max_connections: usize) -> Self {
+        let shared = Arc::new(Shared {
+            deadlines: Deadlines::default(),
+            max_connections,
+            connections: AtomicUsize::new(0),
+            aborted: AtomicUsize::new(0),
+            shutdown: OnceLock::new(),
+            abort: AtomicBool::new(false),
+        });
+        Self {
+            service: Arc::new(Gate {
+                service,
+                shared: Arc::clone(&shared),
+            }),
+            config,
+            shared,
+        }
+    }
+
+    /// The future that is one connection, from its first byte to its last.
+    pub fn connection<T: Transport, K: Clock>(
+        &self,
+        transport: T,
+        address: Address,
+    ) -> Connection<S, T, K> {
+        self.shared.connections.fetch_add(1, Ordering::Relaxed);
+        let ticket = Ticket {
+            shared: Arc::clone(&self.shared),
+            place: NOWHERE,
+            armed: Deadline::NEVER,
+            clock: PhantomData,
+        };
+        let service = Arc::clone(&self.service);
+        let session = Session::new(service, self.config.clone(), address, K::now());
+        Connection(Driver::new(session, transport, ticket))
+    }
+
+    /// What can be done to all of them.
+    pub fn control(&self) -> Control {
+        Control(Arc::clone(&self.shared))
+    }
+}
+
+impl Control {
+    /// Begins to end the server. The first call counts.
+    pub fn shut_down(&self, shutdown: Shutdown) {
+        if self.0.shutdown.set(shutdown).is_ok() {
+            self.0.deadlines.wake_all();
+        }
+    }
+
+    /// How the server is ending, if it is.
+    pub fn shutdown(&self) -> Option<&Shutdown> {
+        self.0.shutdown.get()
+    }
+
+    /// Drops all connections.
+    pub fn abort(&self) {
+        if !self.0.abort.swap(true, Ordering::Relaxed) {
+            self.0.deadlines.wake_all();
+        }
+    }
+
+    /// Connections that have not ended yet.
+    pub fn connections(&self) -> usize {
+        self.0.connections.load(Ordering::Relaxed)
+    }
+
+    /// Connections that were dropped.
+    pub fn aborted(&self) -> usize {
+        self.0.aborted.load(Ordering::Relaxed)
+    }
+
+    /// Whether no more connections should be accepted for now.
+    pub fn is_full(&self) -> bool {
+        self.connections() >= self.0.hard_max()
+    }
+
+    /// Wakes the connections that have something to do now, and says when to poll
+    /// again at the latest.
+    ///
+    /// The task of `cx` is woken when that becomes earlier, when the server begins
+    /// to end, and when there is room for a connection again or the last has ended.
+    pub fn poll_deadlines(&self, now: Time, cx: &mut Context<'_>) -> Option<Time> {
+        self.0.deadlines.poll(now, cx)
+    }
+}
+
+impl Shared {
+    /// Room to answer those for whom there is no room.
+    fn hard_max(&self) -> usize {
+        self.max_connections
+            .saturating_add(self.max_connections / 16 + 16)
+    }
+
+    fn refuses_upgrades(&self) -> bool {
+        self.shutdown.get().is_some()
+            || self.connections.load(Ordering::Relaxed) > self.max_connections
+    }
+
+    fn leave(&self, place: u32) {
+        self.deadlines.leave(place);
+        let before = self.connections.fetch_sub(1, Ordering::Relaxed);
+        if before == 1 || before == self.hard_max() {
+            self.deadlines.wake_driver();
+        }
+    }
+}
+
+/// The service, behind what the server itself refuses.
+struct Gate<S> {
+    service: S,
+    shared: Arc<Shared>,
+}
+
+impl<S: Service> Service for Gate<S> {
+    type Handler = S::Handler;
+
+    fn on_request(&self, request: &Request<'_>, cx: &mut Opening<'_>) -> Decision<S::Handler> {
+        if request.is_upgrade() && self.shared.refuses_upgrades() {
+            // A name without spaces and digits: it can be sent.
+            let _ = cx.field("Retry-After", "5");
+            return Decision::Respond(Response::text(503, "no room for another connection\n"));
+        }
+        self.service.on_request(request, cx)
+    }
+
+    fn on_panic(&self, address: &Address, message: &str) {
+        tracing::error!(%address, message, "a handler panicked");
+        self.service.on_panic(address, message);
+    }
+}
+
+/// One connection of a server, to be spawned as a task of its own.
+///
+/// A plain future rather than an `async fn`, and without a timer of the runtime:
+/// its size is most of what an idle connection costs.
+pub struct Connection<S: Service, T, K>(Driver<T, Session<Gate<S>>, Ticket<K>>);
+
+impl<S: Service, T: Transport, K: Clock> Future for Connection<S, T, K> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let driver = &mut self.get_mut().0;
+        let phase = driver.timer().phase();
+        match phase {
+            Phase::Serving => {}
+            Phase::Closing => close(driver),
+            Phase::Aborting => {
+                let now = driver.timer().now();
+                driver
+                    .timer()
+                    .shared
+                    .aborted
+                    .fetch_add(1, Ordering::Relaxed);
+                driver.endpoint().handle_error(now);
+                return Poll::Ready(());
+            }
+        }
+        let polled = driver.poll_item(cx).map(|_| ());
+        if polled.is_pending() && driver.timer().phase() != phase {
+            // It may have been too early to be woken with the others.
+            cx.waker().wake_by_ref();
+        }
+        polled
+    }
+}
+
+/// Nothing in it is pinned: a handler has no address to rely on.
+impl<S: Service, T, K> Unpin for Connection<S, T, K> {}
+
+fn close<S: Service, T: Transport, K: Clock>(driver: &mut Driver<T, Session<Gate<S>>, Ticket<K>>) {
+    let shared = Arc::clone(&driver.timer().shared);
+    let now = driver.timer().now();
+    if let Some(shutdown) = shared.shutdown.get() {
+        driver
+            .endpoint()
+            .close(shutdown.code, &shutdown.reason, now);
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Serving,
+    Closing,
+    Aborting,
+}
+
+/// A connection's place in its server, and its timer.
+struct Ticket<K> {
+    shared: Arc<Shared>,
+    place: u32,
+    /// When it will be woken as things are.
+    armed: Deadline,
+    clock: PhantomData<fn() -> K>,
+}
+
+impl<K> Ticket<K> {
+    fn phase(&self) -> Phase {
+        if self.shared.abort.load(Ordering::Relaxed) {
+            Phase::Aborting
+        } else if self.shared.shutdown.get().is_some() {
+            Phase::Closing
+        } else {
+            Phase::Serving
+        }
+    }
+}
+
+impl<K: Clock> Timer for Ticket<K> {
+    fn now(&self) -> Time {
+        K::now()
+    }
+
+    fn poll_until(&mut self, deadline: Time, now: Time, cx: &mut Context<'_>) -> Poll<()> {
+        let deadline = Deadline::at(deadline);
+        if deadline < self.armed || self.armed.is_due(now) {
+            self.armed = deadline;
+            self.shared
+                .deadlines
+                .arm(&mut self.place, deadline, cx.waker());
+        }
+        Poll::Pending
+    }
+}
+
+impl<K> Drop for Ticket<K> {
+    fn drop(&mut self) {
+        self.shared.leave(self.place);
+    }
+}
+
+impl<S> fmt::Debug for Acceptor<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acceptor").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control")
+            .field("connections", &self.connections())
+            .field("shutdown", &self.shutdown())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S: Service, T, K> fmt::Debug for Connection<S, T, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,310 @@
+//! One connection as a value to receive from and send to.
+
+use core::fmt;
+use core::future::poll_fn;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+
+use futures_core::Stream;
+use futures_sink::Sink;
+use sockeye_core::handshake::Response;
+use sockeye_core::{
+    CloseCode, Closed, Connection, Endpoint, Frame, Incoming, Messages, Outgoing, OwnedMessage,
+    SendError, Sender,
+};
+
+use crate::driver::{Driver, Until};
+use crate::split::{self, RecvHalf, SendHalf};
+use crate::timer::Timer;
+use crate::transport::Transport;
+
+/// A WebSocket connection, of either role.
+///
+/// ```text
+/// while let Some(message) = ws.recv().await {
+///     ws.send(message).await?;
+/// }
+/// ```
+///
+/// There is no task behind it: bytes move, Pings are answered and deadlines run
+/// while one of its methods is awaited. A program that only receives still
+/// answers Pings and closes; one that awaits something else for long should
+/// [`split`](Self::split) it.
+///
+/// # When what is sent leaves
+///
+/// [`send`](Self::send) writes at once, unless a message that was already read
+/// still waits for [`recv`](Self::recv): then the answers to all that one read
+/// brought leave in one write, when `recv` has nothing more to hand out and would
+/// wait. A program that receives and then awaits something else, without `send`
+/// having written, calls [`flush`](Self::flush) first.
+///
+/// # How it ends
+///
+/// `recv` returns `None`, however the connection ended, and
+/// [`closed`](Self::closed) tells how: a close handshake is no error. Dropping it
+/// drops the transport without one; [`close`](Self::close) is the polite way.
+pub struct WebSocket<T, C> {
+    driver: Driver<T, Messages, C>,
+    closed: Option<Closed>,
+    opened: Option<Box<Opened>>,
+}
+
+/// What the handshake brought.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) subprotocol: Option<Box<str>>,
+    pub(crate) response: Option<Response>,
+}
+
+impl<T: Transport, C: Timer> WebSocket<T, C> {
+    /// After a handshake that was made elsewhere; `left_over` is what was read
+    /// behind it.
+    pub fn new(connection: Connection, left_over: Vec<u8>, transport: T, timer: C) -> Self {
+        Self {
+            driver: Driver::new(Messages::new(connection, left_over), transport, timer),
+            closed: None,
+            opened: None,
+        }
+    }
+
+    pub(crate) fn with_opened(mut self, opened: Opened) -> Self {
+        if opened.subprotocol.is_some() || opened.response.is_some() {
+            self.opened = Some(Box::new(opened));
+        }
+        self
+    }
+
+    /// The next message; `None` once the connection has ended and its last byte
+    /// has been written.
+    ///
+    /// After the peer's Close that takes until it has ended the transport, for
+    /// which it has [`close_timeout`](sockeye_core::Config::close_timeout).
+    ///
+    /// Cancel-safe: dropped before it is ready, it has lost nothing.
+    pub async fn recv(&mut self) -> Option<OwnedMessage> {
+        poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// Like [`recv`](Self::recv), with the Pings, the Pongs and the end among the
+    /// messages.
+    pub async fn incoming(&mut self) -> Option<Incoming> {
+        poll_fn(|cx| self.poll_incoming(cx)).await
+    }
+
+    /// Sends a message.
+    ///
+    /// It is queued when this is first polled, and written then or later: see
+    /// above. This waits only while more than the soft mark is queued, which is
+    /// also what ends when it is cancelled; the message stays queued.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closing`] and [`SendError::Closed`] when it is too late, and
+    /// the others as in [`Sender::send`].
+    pub async fn send<'m>(&mut self, message: impl Into<Outgoing<'m>>) -> Result<(), SendError> {
+        self.sender().send(message)?;
+        self.settle().await
+    }
+
+    /// Sends a frame that was encoded once for many connections.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub async fn send_frame(&mut self, frame: &Frame) -> Result<(), SendError> {
+        self.sender().send_frame(frame)?;
+        self.settle().await
+    }
+
+    /// Sends a Ping of at most 125 bytes; [`incoming`](Self::incoming) gives the Pong.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sender::ping`].
+    pub async fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.sender().ping(payload)?;
+        self.settle().await
+    }
+
+    /// Waits until all that was sent has been handed to the transport.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`] if the connection ended before.
+    pub async fn flush(&mut self) -> Result<(), SendError> {
+        poll_fn(|cx| poll_flush(&mut self.driver, Until::Empty, cx)).await
+    }
+
+    /// Closes: sends a Close frame behind what is queued, and waits for the
+    /// peer's and for the end of the transport.
+    ///
+    /// Messages that still come are dropped: to receive them, give the Close to
+    /// [`sender`](Self::sender) and go on with [`recv`](Self::recv). It is no error
+    /// if the connection is closing or closed already;
+    /// [`closed`](Self::closed) tells how it ended.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::CloseCode`] and [`SendError::TooLong`]; the connection is as
+    /// before.
+    pub async fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
+        begin_close(self.sender(), code, reason)?;
+        while self.incoming().await.is_some() {}
+        Ok(())
+    }
+
+    /// How the connection ended, once [`recv`](Self::recv) has returned `None` or
+    /// [`incoming`](Self::incoming) has said so.
+    pub fn closed(&self) -> Option<&Closed> {
+        self.closed.as_ref()
+    }
+
+    /// The subprotocol that was agreed on.
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.opened.as_ref()?.subprotocol.as_deref()
+    }
+
+    /// The server's response, on a client.
+    pub fn response(&self) -> Option<&Response> {
+        self.opened.as_ref()?.response.as_ref()
+    }
+
+    /// The protocol's own sending half: what is given to it leaves with the next
+    /// method that is awaited, [`flush`](Self::flush) for example.
+    ///
+    /// Several small messages go out in one write in this way, and large ones in
+    /// fragments.
+    pub fn sender(&mut self) -> &mut Sender {
+        self.driver.endpoint().sender()
+    }
+
+    /// The transport, to look at, until it is closed.
+    pub fn transport(&self) -> Option<&T> {
+        self.driver.transport()
+    }
+
+    /// Splits it in two that can be used from two tasks.
+    ///
+    /// Each half moves the bytes that it needs by itself, so neither waits for the
+    /// other to be polled. Pings are answered while the receiving half is.
+    pub fn split(self) -> (SendHalf<T, C>, RecvHalf<T, C>) {
+        split::split(self.driver, self.closed)
+    }
+
+    /// Polls for what [`recv`](Self::recv) waits for.
+    pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<OwnedMessage>> {
+        loop {
+            match ready!(self.poll_incoming(cx)) {
+                Some(Incoming::Message(message)) => return Poll::Ready(Some(message)),
+                Some(_) => {}
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+
+    fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<Incoming>> {
+        poll_incoming(&mut self.driver, &mut self.closed, cx)
+    }
+
+    async fn settle(&mut self) -> Result<(), SendError> {
+        poll_fn(|cx| poll_settled(&mut self.driver, cx)).await
+    }
+}
+
+/// The next thing that came in. The end is noted.
+pub(crate) fn poll_incoming<T: Transport, C: Timer>(
+    driver: &mut Driver<T, Messages, C>,
+    closed: &mut Option<Closed>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Incoming>> {
+    let incoming = ready!(driver.poll_item(cx));
+    if let Some(Incoming::Closed(how)) = &incoming {
+        *closed = Some(how.clone());
+    }
+    Poll::Ready(incoming)
+}
+
+/// What follows the queueing of a message: writes it, unless more answers are to
+/// come; waits only above the soft mark.
+pub(crate) fn poll_settled<T: Transport, C: Timer>(
+    driver: &mut Driver<T, Messages, C>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(), SendError>> {
+    if driver.holds_input() && !driver.endpoint().wants_flush() {
+        return Poll::Ready(Ok(()));
+    }
+    poll_flush(driver, Until::BelowMark, cx)
+}
+
+pub(crate) fn poll_flush<T: Transport, C: Timer>(
+    driver: &mut Driver<T, Messages, C>,
+    until: Until,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(), SendError>> {
+    ready!(driver.poll_write(until, cx));
+    Poll::Ready(if driver.endpoint().is_drained() {
+        Err(SendError::Closed)
+    } else {
+        Ok(())
+    })
+}
+
+/// It is no error to close what is closing or closed.
+pub(crate) fn begin_close(
+    sender: &mut Sender,
+    code: CloseCode,
+    reason: &str,
+) -> Result<(), SendError> {
+    match sender.close(code, reason) {
+        Err(SendError::Closing | SendError::Closed) => Ok(()),
+        other => other,
+    }
+}
+
+impl<T: Transport + Unpin, C: Timer + Unpin> Stream for WebSocket<T, C> {
+    type Item = OwnedMessage;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<OwnedMessage>> {
+        self.get_mut().poll_recv(cx)
+    }
+}
+
+/// Closing the sink is [`WebSocket::close`] with code 1000: messages that still
+/// come are dropped.
+impl<T, C, M> Sink<M> for WebSocket<T, C>
+where
+    T: Transport + Unpin,
+    C: Timer + Unpin,
+    M: Into<Outgoing<'static>>,
+{
+    type Error = SendError;
+
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        poll_settled(&mut self.get_mut().driver, cx)
+    }
+
+    fn start_send(self: Pin<&mut Self>, message: M) -> Result<(), SendError> {
+        self.get_mut().sender().send(message)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        poll_flush(&mut self.get_mut().driver, Until::Empty, cx)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        let ws = self.get_mut();
+        begin_close(ws.sender(), CloseCode::NORMAL, "")?;
+        while ready!(ws.poll_incoming(cx)).is_some() {}
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<T, C> fmt::Debug for WebSocket<T, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebSocket")
+            .field("opened", &self.opened)
+            .field("closed", &self.closed)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,41 @@
+//! An echo server over WebSocket: what it receives, it sends back.
+//!
+//! With --connect it is the other side: a client that echoes until the server
+//! closes.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use sockeye_echo::Echo;
+
+/// An echo server over WebSocket: what it receives, it sends back.
+///
+/// Every path is served. Its page at / tries it out.
+#[derive(Parser)]
+#[command(name = "sockeye-echo", version)]
+struct Args {
+    /// Be a client instead: echo what this server sends, until it closes.
+    #[arg(long, value_name = "URL")]
+    connect: Option<String>,
+
+    /// Text to put before the text of each message; binary messages stay as they are.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    prefix: String,
+
+    /// Subprotocol to accept; may be repeated. The first that a client offers and
+    /// that is among these is chosen.
+    #[arg(long = "subprotocol", value_name = "NAME")]
+    subprotocols: Vec<String>,
+
+    #[command(flatten)]
+    run: sockeye_runner::Args,
+}
+
+fn main() -> ExitCode {
+    let args: Args = sockeye_runner::parse(&[("max_message", "16MiB")]);
+    let echo = Echo::new(&args.prefix, args.subprotocols);
+    match &args.connect {
+        None => sockeye_runner::serve(&args.run, echo),
+        Some(url) => sockeye_runner::connect(&args.run, url, |message| Some(echo.answer(message))),
+    }
+}

@@ -1,0 +1,83 @@
+//! Why a program ends with another exit code than 0.
+
+use core::fmt;
+use std::io;
+use std::process::ExitCode;
+
+use sockeye_core::{Closed, ConfigError};
+
+use crate::escape::Escaped;
+
+/// One sentence and an exit code.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The limits make no sense.
+    Config(ConfigError),
+    /// The address cannot be listened on.
+    Listen { address: String, error: io::Error },
+    /// Something that the operating system should have given.
+    System {
+        what: &'static str,
+        error: io::Error,
+    },
+    /// A client has no connection; the adapter's error says whom to.
+    #[cfg(feature = "tokio")]
+    Connect(sockeye_tokio::ConnectError),
+    /// A client's connection ended badly.
+    Ended { url: String, closed: Closed },
+    /// A signal came before a client had its connection.
+    Interrupted { url: String },
+}
+
+impl Failure {
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Config(_) | Self::Listen { .. } | Self::System { .. } => ExitCode::from(2),
+            #[cfg(feature = "tokio")]
+            Self::Connect(
+                sockeye_tokio::ConnectError::Url { .. } | sockeye_tokio::ConnectError::Tls { .. },
+            ) => ExitCode::from(2),
+            #[cfg(feature = "tokio")]
+            Self::Connect(_) => ExitCode::FAILURE,
+            Self::Ended { .. } | Self::Interrupted { .. } => ExitCode::FAILURE,
+        }
+    }
+}
+
+impl Failure {
+    /// What stands below the sentence: the answer of a server that refused.
+    pub(crate) fn details(&self) -> Vec<String> {
+        const LINES: usize = 100;
+        #[cfg(feature = "tokio")]
+        if let Self::Connect(sockeye_tokio::ConnectError::Rejected { response, .. }) = self {
+            let body = String::from_utf8_lossy(response.content());
+            let fields = response
+                .fields()
+                .map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value)));
+            return fields
+                .chain([String::new()])
+                .chain(body.lines().map(String::from))
+                .take(LINES)
+                .map(|line| Escaped(&line).to_string())
+                .collect();
+        }
+        Vec::new()
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(error) => error.fmt(f),
+            Self::Listen { address, error } => write!(f, "cannot listen on {address}: {error}"),
+            Self::System { what, error } => write!(f, "cannot {what}: {error}"),
+            #[cfg(feature = "tokio")]
+            Self::Connect(error) => error.fmt(f),
+            Self::Ended { url, closed } => {
+                let how = closed.to_string();
+                write!(f, "the connection to {url} ended badly: {}", Escaped(&how))
+            }
+            Self::Interrupted { url } => write!(f, "interrupted before {url} had answered"),
+        }
+    }
+}
