@@ -311,3 +311,17 @@ fn a_generator_without_an_end_is_polled_only_while_there_is_room() {
     assert!(notes.take().len() <= 1025);
     assert_eq!(server.sessions(), 0);
 }
+
+#[test]
+fn a_function_that_sends_nothing_much_for_ever_waits_too() {
+    let service = linear(|mut ws| async move {
+        ws.recv().await;
+        while ws.send("").await.is_ok() {}
+    });
+    let server = TestServer::new(service);
+    let mut client = server.connect("/").expect("accepted");
+    client.stall();
+    client.send("go").expect("open");
+    drop(client);
+    assert_eq!(server.sessions(), 0);
+}

@@ -47,8 +47,7 @@ fn marked(
     message: Outgoing<'_>,
     cx: &mut Context<'_>,
 ) -> Result<(), sockeye_handler::SendError> {
-    let frame = Frame::new(message);
-    let text = String::from_utf8_lossy(frame.payload());
+    let text = String::from_utf8_lossy(message.as_bytes()).into_owned();
     cx.send(format!("{mark}({text})"))
 }
 
