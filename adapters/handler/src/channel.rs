@@ -15,9 +15,6 @@ use crate::context::Context;
 /// The key of the one timer of the session that all sleeps of a facade share.
 const SLEEP: u64 = u64::MAX;
 
-/// An outbox of this many messages is kept for the next time.
-const KEPT: usize = 4;
-
 /// One connection's half-way house: a message in, what is sent out.
 ///
 /// The handler and the polled code never run at the same time, so the lock is never waited
@@ -44,10 +41,21 @@ struct State {
 }
 
 /// What goes out after the code was polled.
-enum Output {
+pub(crate) enum Output {
     Message(OwnedMessage),
     Frame(Frame),
     Close(CloseCode, Box<str>),
+}
+
+impl Output {
+    /// Refused only when the connection is closing, which the code sees for itself.
+    pub(crate) fn send(self, cx: &mut Context<'_>) -> Result<(), SendError> {
+        match self {
+            Self::Message(message) => cx.send(message),
+            Self::Frame(frame) => cx.send_frame(&frame),
+            Self::Close(code, reason) => cx.close(code, &reason),
+        }
+    }
 }
 
 struct Asleep {
@@ -58,11 +66,16 @@ struct Asleep {
 
 /// The handler's side.
 impl Channel {
-    /// Takes over what has changed at the connection, and wakes what waits for it.
+    /// Puts a message where the code finds it, takes over what has changed at the connection,
+    /// and wakes what waits for it.
     ///
-    /// `polled` is the waker of the code that is polled next anyway.
-    pub(crate) fn refresh(&self, cx: &Context<'_>, polled: &Waker) {
+    /// While closing there may be no room for a message: then nobody is interested. `polled` is
+    /// the waker of the code that is polled next anyway.
+    pub(crate) fn refresh(&self, message: Option<OwnedMessage>, cx: &Context<'_>, polled: &Waker) {
         let mut state = self.lock();
+        if state.inbox.is_none() {
+            state.inbox = message;
+        }
         state.now = cx.now();
         state.is_open = cx.is_open();
         state.queued = cx.buffered();
@@ -74,7 +87,8 @@ impl Channel {
             }
         };
         if state.inbox.is_some() || !state.is_open {
-            state.receiving.take().into_iter().for_each(&mut wake);
+            let receiving = state.receiving.take_if(|waker| !waker.will_wake(polled));
+            receiving.into_iter().for_each(&mut wake);
         }
         if !state.is_open || state.queued <= state.soft_mark {
             state.sending.drain(..).for_each(&mut wake);
@@ -86,17 +100,13 @@ impl Channel {
         woken.into_iter().for_each(Waker::wake);
     }
 
-    /// Puts a message where the code finds it. While closing there may be no room: then nobody
-    /// is interested.
-    pub(crate) fn deliver(&self, message: OwnedMessage) {
-        self.lock().inbox.get_or_insert(message);
-    }
-
-    /// Passes on what the code has sent, and asks for what it waits for. Says whether there is
-    /// room for the next message.
-    pub(crate) fn flush(&self, cx: &mut Context<'_>) -> bool {
+    /// Takes what the code has sent, and asks for what it waits for. Says whether there is room
+    /// for the next message.
+    ///
+    /// `outbox` is empty, and comes back full: two of them take turns, so none is allocated.
+    pub(crate) fn flush(&self, outbox: &mut Vec<Output>, cx: &mut Context<'_>) -> bool {
         let mut state = self.lock();
-        let has_room = state.inbox.is_none();
+        core::mem::swap(&mut state.outbox, outbox);
         if !state.sleeps.is_empty() || state.is_timed {
             state.is_timed = !state.sleeps.is_empty();
             match state.sleeps.iter().map(|asleep| asleep.until).min() {
@@ -104,24 +114,7 @@ impl Channel {
                 None => cx.clear_timer(SLEEP),
             }
         }
-        if state.outbox.is_empty() {
-            return has_room;
-        }
-        let mut outbox = core::mem::take(&mut state.outbox);
-        // What stands around this handler sees each message on its way out: not under the lock.
-        drop(state);
-        for output in outbox.drain(..) {
-            // Refused only when the connection is closing, which the code sees for itself.
-            let _ = match output {
-                Output::Message(message) => cx.send(message),
-                Output::Frame(frame) => cx.send_frame(&frame),
-                Output::Close(code, reason) => cx.close(code, &reason),
-            };
-        }
-        if outbox.capacity() <= KEPT {
-            self.lock().outbox = outbox;
-        }
-        has_room
+        state.inbox.is_none()
     }
 
     /// The connection has ended.
@@ -142,6 +135,13 @@ impl Channel {
         match state.inbox.take() {
             Some(message) => Poll::Ready(Some(message)),
             None if !state.is_open => Poll::Ready(None),
+            None if state
+                .receiving
+                .as_ref()
+                .is_some_and(|w| w.will_wake(cx.waker())) =>
+            {
+                Poll::Pending
+            }
             None => {
                 let before = state.receiving.replace(cx.waker().clone());
                 // Whatever that takes along with it does not happen under the lock.
@@ -204,6 +204,8 @@ impl Channel {
                 state.sending.push(cx.waker().clone());
                 return Poll::Pending;
             }
+            // Empty messages have their price, too, or a loop that sends them would never wait.
+            let cost = cost.saturating_add(size_of::<Output>());
             state.queued = state.queued.saturating_add(cost);
             state.outbox.extend(output.take());
             Poll::Ready(Ok(()))

@@ -66,7 +66,7 @@ impl<'a> Context<'a> {
     pub fn send_frame(&mut self, frame: &Frame) -> Result<(), SendError> {
         match &mut self.outward {
             None => self.sender.send_frame(frame),
-            Some(outward) => outward.send(message(frame), self.sender, self.own, self.now),
+            Some(outward) => outward.send(frame.into(), self.sender, self.own, self.now),
         }
     }
 
@@ -211,14 +211,6 @@ impl<'a> Context<'a> {
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.sender.is_open()
-    }
-}
-
-/// A frame as a layer sees it.
-fn message(frame: &Frame) -> Outgoing<'_> {
-    match (frame.kind(), core::str::from_utf8(frame.payload())) {
-        (MessageKind::Text, Ok(text)) => Outgoing::text(text),
-        _ => Outgoing::binary(frame.payload()),
     }
 }
 

@@ -96,10 +96,10 @@ impl GeneratorHandler {
         }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) {
+    fn poll(&mut self, message: Option<OwnedMessage>, cx: &mut Context<'_>) {
         let waker = self.waker.get_or_insert_with(|| cx.peer().waker()).clone();
         let task = &mut TaskContext::from_waker(&waker);
-        self.channel.refresh(cx, &waker);
+        self.channel.refresh(message, cx, &waker);
         while (cx.is_writable() || !cx.is_open())
             && let Some(stream) = &mut self.stream
         {
@@ -113,7 +113,8 @@ impl GeneratorHandler {
                 }
             }
         }
-        let has_room = self.channel.flush(cx);
+        // A receiver sends nothing, so nothing is in there.
+        let has_room = self.channel.flush(&mut Vec::new(), cx);
         if has_room == self.has_paused {
             self.has_paused = !has_room;
             if has_room {
@@ -145,24 +146,23 @@ impl GeneratorHandler {
 
 impl Handler for GeneratorHandler {
     fn on_open(&mut self, cx: &mut Context<'_>) {
-        self.poll(cx);
+        self.poll(None, cx);
     }
 
     fn on_message(&mut self, message: Message<'_>, cx: &mut Context<'_>) {
-        self.channel.deliver(message.into_owned());
-        self.poll(cx);
+        self.poll(Some(message.into_owned()), cx);
     }
 
     fn on_timer(&mut self, _key: u64, cx: &mut Context<'_>) {
-        self.poll(cx);
+        self.poll(None, cx);
     }
 
     fn on_wake(&mut self, cx: &mut Context<'_>) {
-        self.poll(cx);
+        self.poll(None, cx);
     }
 
     fn on_writable(&mut self, cx: &mut Context<'_>) {
-        self.poll(cx);
+        self.poll(None, cx);
     }
 
     fn on_close(&mut self, _closed: &Closed) {
@@ -170,7 +170,7 @@ impl Handler for GeneratorHandler {
     }
 
     fn poll_finished(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.poll(cx);
+        self.poll(None, cx);
         match self.stream {
             Some(_) => Poll::Pending,
             None => Poll::Ready(()),

@@ -7,8 +7,8 @@ use core::time::Duration;
 
 use sockeye_core::{CloseCode, Closed, Frame, Message, OwnedMessage, SendError, Time};
 
-use crate::channel::Channel;
 pub use crate::channel::Sleep;
+use crate::channel::{Channel, Output};
 use crate::context::Context;
 use crate::handler::{Decision, Handler, Service};
 use crate::request::{Opening, Request, Scope};
@@ -62,12 +62,16 @@ where
     }
 }
 
+/// Room for this many outgoing messages is kept for the next time.
+const KEPT: usize = 4;
+
 /// The handler that runs an asynchronous function; see [`linear`].
 pub struct LinearHandler {
     channel: Channel,
     future: Option<Pin<Box<dyn Future<Output = Ended> + Send>>>,
     /// This connection's peer: being woken is to have the future polled.
     waker: Option<Waker>,
+    outbox: Vec<Output>,
     has_paused: bool,
 }
 
@@ -90,18 +94,25 @@ impl LinearHandler {
             channel,
             future: Some(Box::pin(async move { future.await.into_result() })),
             waker: None,
+            outbox: Vec::new(),
             has_paused: false,
         }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) {
+    fn poll(&mut self, message: Option<OwnedMessage>, cx: &mut Context<'_>) {
         let waker = self.waker.get_or_insert_with(|| cx.peer().waker());
-        self.channel.refresh(cx, waker);
+        self.channel.refresh(message, cx, waker);
         let Some(future) = &mut self.future else {
             return;
         };
         let polled = future.as_mut().poll(&mut TaskContext::from_waker(waker));
-        let has_room = self.channel.flush(cx);
+        let has_room = self.channel.flush(&mut self.outbox, cx);
+        for output in self.outbox.drain(..) {
+            let _ = output.send(cx);
+        }
+        if self.outbox.capacity() > KEPT {
+            self.outbox = Vec::new();
+        }
         if let Poll::Ready(ended) = polled {
             self.future = None;
             let code = match ended {
@@ -123,24 +134,23 @@ impl LinearHandler {
 
 impl Handler for LinearHandler {
     fn on_open(&mut self, cx: &mut Context<'_>) {
-        self.poll(cx);
+        self.poll(None, cx);
     }
 
     fn on_message(&mut self, message: Message<'_>, cx: &mut Context<'_>) {
-        self.channel.deliver(message.into_owned());
-        self.poll(cx);
+        self.poll(Some(message.into_owned()), cx);
     }
 
     fn on_timer(&mut self, _key: u64, cx: &mut Context<'_>) {
-        self.poll(cx);
+        self.poll(None, cx);
     }
 
     fn on_wake(&mut self, cx: &mut Context<'_>) {
-        self.poll(cx);
+        self.poll(None, cx);
     }
 
     fn on_writable(&mut self, cx: &mut Context<'_>) {
-        self.poll(cx);
+        self.poll(None, cx);
     }
 
     fn on_close(&mut self, _closed: &Closed) {
@@ -148,7 +158,7 @@ impl Handler for LinearHandler {
     }
 
     fn poll_finished(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.poll(cx);
+        self.poll(None, cx);
         match self.future {
             Some(_) => Poll::Pending,
             None => Poll::Ready(()),

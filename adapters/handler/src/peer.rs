@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 use alloc::task::Wake;
 use core::fmt;
+use core::hash::{Hash, Hasher};
 use core::task::Waker;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -21,6 +22,8 @@ use crate::address::Address;
 /// message costs beyond its payload, and moves to the connection's own output while that
 /// is below its soft mark. So a peer that does not read costs at most both marks and a
 /// message each, and [`PeerError::Full`] says so to the sender. Layers do not see it.
+///
+/// Two are equal if they are handles to the same connection.
 ///
 /// [`Config::hard_mark`]: sockeye_core::Config::hard_mark
 #[derive(Clone)]
@@ -158,12 +161,6 @@ impl Peer {
     pub fn is_open(&self) -> bool {
         self.0.lock().stage == Stage::Open
     }
-
-    /// Whether both are handles to the same connection.
-    #[must_use]
-    pub fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
 }
 
 /// What the session does with its peer.
@@ -253,6 +250,21 @@ impl fmt::Display for Peer {
 impl fmt::Debug for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Peer").field(&self.0.address).finish()
+    }
+}
+
+/// Equal are the handles of one connection.
+impl PartialEq for Peer {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Peer {}
+
+impl Hash for Peer {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.0).hash(state);
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a session promises, over the socket-free test server.
 
+extern crate alloc;
+
 #[path = "suite/facades.rs"]
 mod facades;
 #[path = "suite/handshake.rs"]

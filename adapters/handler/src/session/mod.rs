@@ -1,27 +1,24 @@
 //! One server connection from its first byte to its last.
 
 mod answer;
+mod decide;
 mod guard;
 mod open;
 
 use alloc::sync::Arc;
 use core::convert::Infallible;
-use core::future::Future;
-use core::pin::Pin;
 use core::task::{Context as TaskContext, Poll, Waker};
 
-use sockeye_core::handshake::{
-    Accept, HandshakeError, InvalidField, Request as Head, Response, ServerHandshake, Upgrade,
-};
+use sockeye_core::handshake::{Response, ServerHandshake};
 use sockeye_core::{CloseCode, Connection, Endpoint, Input, SharedConfig, Time, Transmit};
 
 use self::answer::{Answer, Content};
+use self::decide::{Asked, Deciding, decide, unavailable};
 use self::guard::guard;
 use self::open::{Env, Open};
 use crate::address::Address;
 use crate::context::Own;
 use crate::handler::{Decision, Service};
-use crate::request::{Opening, Request};
 use crate::timers::Timers;
 
 /// One server connection from its first byte to its last: HTTP head, answer or upgrade,
@@ -39,7 +36,8 @@ use crate::timers::Timers;
 /// `panic = "abort"`. After a panic a handler is told of the end and dropped, the connection
 /// closes with 1011, and no other connection notices.
 ///
-/// If it is dropped early, the handler is told so: [`Handler::on_close`] is always called.
+/// If it is dropped early, the handler is told so: [`on_close`](crate::Handler::on_close) is
+/// always called.
 pub struct Session<S: Service> {
     phase: Phase<S::Handler>,
     own: Own,
@@ -67,22 +65,6 @@ enum Phase<H> {
 struct Partial {
     bytes: Vec<u8>,
     done: usize,
-}
-
-/// A request that awaits its decision.
-struct Deciding<H> {
-    decision: Pin<Box<dyn Future<Output = Decision<H>> + Send>>,
-    asked: Asked,
-    deadline: Time,
-}
-
-/// What the answer to a request depends on, beside the decision.
-struct Asked {
-    /// `None` for plain HTTP.
-    upgrade: Option<Upgrade>,
-    content: Content,
-    /// What `Opening` has collected.
-    fields: Option<Response>,
 }
 
 impl<S: Service> Session<S> {
@@ -240,7 +222,7 @@ impl<S: Service> Session<S> {
         self.preface = Some(Box::new(Partial { bytes, done: 0 }));
         let connection = Connection::server(&self.own.config, now);
         self.phase = Phase::Open(Open::new(connection, handler));
-        self.with_open(now, |open, env| open.begin(env));
+        self.with_open(now, Open::begin);
     }
 
     fn answer(&mut self, response: Response, content: Content, now: Time) {
@@ -304,65 +286,6 @@ impl<S: Service> Session<S> {
     }
 }
 
-/// Asks the service about a request. An upgrade that is malformed has its answer already.
-fn decide<S: Service>(
-    request: &Head<'_>,
-    service: &S,
-    own: &mut Own,
-    now: Time,
-) -> (Decision<S::Handler>, Asked) {
-    let mut asked = Asked {
-        upgrade: None,
-        content: match request.method() {
-            "HEAD" => Content::Omitted,
-            _ => Content::Sent,
-        },
-        fields: None,
-    };
-    if request.is_upgrade() {
-        match request.upgrade() {
-            Ok(upgrade) => asked.upgrade = Some(upgrade),
-            Err(error) => return (Decision::Respond(error.response()), asked),
-        }
-    }
-    let address = own.address.clone();
-    let decided = guard(service, &address, || {
-        let mut opening = Opening::new(own, now);
-        let decision = service.on_request(&Request::new(request), &mut opening);
-        (decision, opening.into_fields())
-    });
-    let (decision, fields) =
-        decided.unwrap_or_else(|| (Decision::Respond(Response::new(500)), None));
-    asked.fields = fields;
-    (decision, asked)
-}
-
-impl Asked {
-    /// The 101, or what must be said instead.
-    fn accept(&self, accept: Accept) -> Result<Response, Response> {
-        let Some(upgrade) = &self.upgrade else {
-            return Err(HandshakeError::NotUpgrade.response());
-        };
-        let mut fields = self.fields.iter().flat_map(Response::fields);
-        let accept = fields.try_fold(accept, |accept, (name, value)| accept.field(name, value));
-        // Both are mistakes of the application: a field that was checked when it was added, and
-        // a subprotocol that the client has not offered.
-        let Ok(accept) = accept else {
-            return Err(Response::new(500));
-        };
-        upgrade.response(&accept).map_err(|_| Response::new(500))
-    }
-
-    fn respond(self, response: Response) -> Response {
-        let fields = self.fields.as_ref();
-        let mut fields = fields.into_iter().flat_map(Response::fields);
-        let all: Result<_, InvalidField> = fields.try_fold(response, |response, (name, value)| {
-            response.field(name, value)
-        });
-        all.unwrap_or_else(|_| Response::new(500))
-    }
-}
-
 impl Partial {
     fn new(bytes: &[u8]) -> Option<Box<Self>> {
         (!bytes.is_empty()).then(|| {
@@ -372,11 +295,6 @@ impl Partial {
             })
         })
     }
-}
-
-/// The answer while the server is going down, and to a decision that takes too long.
-fn unavailable() -> Response {
-    Response::text(503, "the service is not available now\n")
 }
 
 impl<S: Service> Endpoint for Session<S> {
@@ -478,7 +396,7 @@ impl<S: Service> Endpoint for Session<S> {
             }
             Phase::Answering(answer) => answer.handle_timeout(now),
             Phase::Open(_) => {
-                self.with_open(now, |open, env| open.handle_timeout(env));
+                self.with_open(now, Open::handle_timeout);
                 self.receive_held(now);
             }
             Phase::Deciding(_) | Phase::Over => {}
@@ -602,7 +520,7 @@ impl<S: Service> Endpoint for Session<S> {
         }
         match &mut self.phase {
             Phase::Open(_) => {
-                self.with_open(now, |open, env| open.handle_wake(env));
+                self.with_open(now, Open::handle_wake);
                 self.receive_held(now);
             }
             Phase::Deciding(_) => {
@@ -621,7 +539,7 @@ impl<S: Service> Drop for Session<S> {
     fn drop(&mut self) {
         // There is no time to be had here, and none is needed: all that remains is the end.
         let now = Time::ZERO;
-        self.with_open(now, |open, env| open.abandon(env));
+        self.with_open(now, Open::abandon);
         self.give_up();
     }
 }

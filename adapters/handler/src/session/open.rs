@@ -143,8 +143,11 @@ impl<H: Handler> Open<H> {
         let was_full = self.connection.wants_flush();
         self.connection.handle_written(n, env.now);
         if was_full && !self.connection.wants_flush() {
-            self.call(env, Handler::on_writable);
+            // Others first: a handler that always has more would leave them no room, ever.
             self.handle_wake(env);
+            if !self.connection.wants_flush() {
+                self.call(env, Handler::on_writable);
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 //!
 //! Everything happens in the order in which the test asks for it, and nothing happens while it
 //! does not ask, so a test needs no sleeping and gives the same result each time. What runs is
-//! the [`Session`](crate::Session) that adapters drive, and the client of the core.
+//! the [`Session`] that adapters drive, and the client of the core.
 //!
 //! ```
 //! use core::time::Duration;

@@ -1,9 +1,10 @@
 //! From the first byte to the decision, and plain HTTP.
 
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::task::{Poll, Waker};
 use core::time::Duration;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::task::{Poll, Waker};
+use std::sync::Mutex;
 
 use sockeye_core::handshake::ConnectError;
 use sockeye_handler::testing::TestServer;

@@ -3,8 +3,8 @@
 use sockeye_core::handshake::ConnectError;
 use sockeye_handler::testing::TestServer;
 use sockeye_handler::{
-    BoxHandler, Closed, Context, Decision, Handler, Message, Next, Opening, Outgoing, Request,
-    Response, Router, Scope, linear,
+    BoxHandler, Closed, Context, Decision, Frame, Handler, Message, Next, Opening, Outgoing,
+    Request, Response, Router, Scope, linear,
 };
 
 use crate::probe::Notes;
@@ -60,7 +60,7 @@ impl Handler for Echo {
 
     fn on_message(&mut self, message: Message<'_>, cx: &mut Context<'_>) {
         if message.as_bytes() == b"frame" {
-            let _ = cx.send_frame(&sockeye_handler::Frame::new(message));
+            let _ = cx.send_frame(&Frame::new(message));
         } else {
             let _ = cx.send(message);
         }

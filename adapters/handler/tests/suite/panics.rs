@@ -1,7 +1,8 @@
 //! A panic of the application ends one connection, and nothing else.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Mutex;
 
 use sockeye_handler::testing::TestServer;
 use sockeye_handler::{

@@ -1,6 +1,7 @@
 //! Handles to connections, for everybody else.
 
-use std::sync::{Arc, Mutex};
+use alloc::sync::Arc;
+use std::sync::Mutex;
 
 use sockeye_handler::testing::TestServer;
 use sockeye_handler::{
@@ -63,6 +64,12 @@ fn a_peer_works_from_another_thread_and_says_where_it_is() {
         panic!("one connection");
     };
     assert_eq!(Some(peer.address()), client.address().as_ref());
+    assert_eq!(peer, &peers[0]);
+    let _other = server.connect("/").expect("accepted");
+    assert_ne!(
+        Some(peer),
+        server.service().0.lock().expect("no panic here").get(1)
+    );
     assert!(peer.to_string().starts_with("tcp4:127.0.0.1:"));
 
     std::thread::scope(|scope| {
@@ -175,4 +182,38 @@ fn a_close_behind_a_full_queue_is_heard_when_the_queue_is_cleared() {
         slow.closed().map(|closed| closed.code),
         Some(CloseCode::new(4008))
     );
+}
+
+#[test]
+fn a_handler_that_always_has_more_leaves_room_for_others() {
+    let peers = Arc::new(Mutex::new(Vec::new()));
+    let left = Mutex::new(1000);
+    let service = {
+        let peers = Arc::clone(&peers);
+        // Fills the output whenever there is room.
+        let (service, _) = probe(move |text, cx| {
+            if text == "go" {
+                peers.lock().expect("no panic here").push(cx.peer());
+            }
+            let mut left = left.lock().expect("no panic here");
+            while cx.is_writable() && *left > 0 {
+                *left -= 1;
+                cx.send("x".repeat(1000)).expect("room");
+            }
+        });
+        service
+    };
+    let server = TestServer::new(service);
+    let mut client = server.connect("/").expect("accepted");
+    client.stall();
+    client.send("go").expect("open");
+    let peer = peers.lock().expect("no panic here")[0].clone();
+    peer.send("from elsewhere").expect("room");
+    client.unstall();
+    let received = core::iter::from_fn(|| client.recv_text());
+    let place = received
+        .enumerate()
+        .find(|(_, text)| text == "from elsewhere");
+    // Right behind what the output held already.
+    assert!(place.is_some_and(|(place, _)| place < 100));
 }

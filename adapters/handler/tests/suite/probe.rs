@@ -1,6 +1,7 @@
 //! A handler whose behaviour is a script, and which notes what happens to it.
 
-use std::sync::{Arc, Mutex};
+use alloc::sync::Arc;
+use std::sync::Mutex;
 
 use sockeye_handler::{Closed, Context, Handler, Message, Opening, Request, Service, service_fn};
 
@@ -18,7 +19,7 @@ impl Notes {
 
     /// Takes all notes so far.
     pub(crate) fn take(&self) -> Vec<String> {
-        std::mem::take(&mut self.0.lock().expect("no test panics here"))
+        core::mem::take(&mut self.0.lock().expect("no test panics here"))
     }
 
     /// How many notes begin so.

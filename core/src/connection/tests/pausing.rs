@@ -107,7 +107,7 @@ fn discarded_text_is_checked_however_it_is_cut() {
 }
 
 #[test]
-fn a_peer_that_pings_and_never_reads_costs_one_pong() {
+fn a_peer_that_pings_and_never_reads_costs_a_few_pongs() {
     let mut bench = Bench::new(Role::Server);
     let pings = frame(Role::Server, true, Opcode::Ping, &[1; 125]).repeat(1000);
     for _ in 0..100 {
@@ -115,5 +115,5 @@ fn a_peer_that_pings_and_never_reads_costs_one_pong() {
         assert!(bench.connection.poll_transmit().is_some());
         bench.connection.handle_written(0, bench.now);
     }
-    assert_eq!(bench.output().len(), 127);
+    assert!(bench.output().len() <= (2 << 10) + 127);
 }
