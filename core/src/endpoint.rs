@@ -99,6 +99,10 @@ pub enum Incoming {
 ///
 /// What a read brought behind the first message is held, at most one read, until
 /// [`poll_item`](Endpoint::poll_item) has taken it.
+///
+/// Output above the soft mark does not pause receiving here: two such endpoints
+/// that send to each other without end would wait for each other. The caller holds
+/// back instead, by not sending while [`wants_flush`](Endpoint::wants_flush).
 #[derive(Debug)]
 pub struct Messages {
     connection: Connection,
@@ -109,7 +113,8 @@ pub struct Messages {
 impl Messages {
     /// Takes over a connection, with the bytes that came behind its handshake.
     #[must_use]
-    pub fn new(connection: Connection, left_over: Vec<u8>) -> Self {
+    pub fn new(mut connection: Connection, left_over: Vec<u8>) -> Self {
+        connection.sender().set_duplex();
         Self {
             connection,
             held: left_over,

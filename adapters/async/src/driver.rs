@@ -56,9 +56,9 @@ impl<T: Transport, E: Endpoint, C: Timer> Driver<T, E, C> {
         if let Some(item) = self.stash.take() {
             return Poll::Ready(Some(item));
         }
-        let now = self.begin(cx);
+        let now = self.begin();
         let item = self.drive(cx, now);
-        self.end();
+        self.end(cx);
         item
     }
 
@@ -67,9 +67,9 @@ impl<T: Transport, E: Endpoint, C: Timer> Driver<T, E, C> {
     ///
     /// Ready too when the endpoint is drained: nothing can leave any more.
     pub fn poll_write(&mut self, until: Until, cx: &mut Context<'_>) -> Poll<()> {
-        let now = self.begin(cx);
+        let now = self.begin();
         let written = self.drive_output(until, cx, now);
-        self.end();
+        self.end(cx);
         written
     }
 
@@ -93,18 +93,19 @@ impl<T: Transport, E: Endpoint, C: Timer> Driver<T, E, C> {
         &self.timer
     }
 
-    fn begin(&mut self, cx: &mut Context<'_>) -> Time {
+    fn begin(&mut self) -> Time {
         let now = self.timer.now();
         if let Some(spare) = scratch::take_output() {
             self.endpoint.lend(spare);
         }
-        self.endpoint.set_waker(cx.waker());
         self.endpoint.handle_wake(now);
         now
     }
 
-    /// An idle connection owns no buffer.
-    fn end(&mut self) {
+    /// An idle connection owns no buffer, and can be woken by whoever got to know
+    /// it in this poll.
+    fn end(&mut self, cx: &mut Context<'_>) {
+        self.endpoint.set_waker(cx.waker());
         if let Some(spare) = self.endpoint.reclaim() {
             scratch::put_output(spare);
         }
@@ -130,15 +131,18 @@ impl<T: Transport, E: Endpoint, C: Timer> Driver<T, E, C> {
                 continue;
             }
             match self.read(cx, now) {
-                Poll::Ready(Some(item)) => return Poll::Ready(Some(item)),
-                Poll::Ready(None) => {}
+                Poll::Ready(item) => {
+                    // A peer that never stops sending does not stop the clock.
+                    if self.endpoint.poll_timeout().is_some_and(|at| at <= now) {
+                        self.endpoint.handle_timeout(now);
+                    }
+                    if item.is_some() {
+                        return Poll::Ready(item);
+                    }
+                }
                 // Only now: what was not read may be what a deadline waits for.
                 Poll::Pending => now = ready!(self.wait(cx, now)),
             }
-        }
-        // A peer that never stops sending does not stop the clock.
-        if self.endpoint.poll_timeout().is_some_and(|at| at <= now) {
-            self.endpoint.handle_timeout(now);
         }
         cx.waker().wake_by_ref();
         Poll::Pending

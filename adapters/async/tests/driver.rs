@@ -1,16 +1,18 @@
 //! The driver over a transport that does what it is told, on a clock that does too.
 
+extern crate alloc;
+
+use alloc::collections::VecDeque;
+use alloc::rc::Rc;
+use alloc::sync::Arc;
+use alloc::task::Wake;
 use core::cell::{Cell, RefCell};
 use core::future::Future;
 use core::pin::{Pin, pin};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
-use std::collections::VecDeque;
 use std::io::{self, IoSlice};
-use std::rc::Rc;
-use std::sync::Arc;
-use std::task::Wake;
 
 use sockeye_async::{Acceptor, Clock, Timer, Transport, WebSocket};
 use sockeye_core::{
@@ -387,7 +389,7 @@ fn the_end_is_told_after_the_last_byte() {
     assert!(script.0.borrow().is_shut);
     script.0.borrow_mut().eof = true;
     assert_eq!(poll(ws.recv()), Poll::Ready(None));
-    assert!(ws.closed().is_some_and(|closed| closed.is_clean()));
+    assert!(ws.closed().is_some_and(sockeye_core::Closed::is_clean));
     assert!(ws.transport().is_none());
     assert_eq!(poll(ws.recv()), Poll::Ready(None), "again and again");
 }

@@ -313,6 +313,11 @@ impl Connection {
                     if self.sender.delivers() {
                         return step;
                     }
+                    if step.what == What::Text
+                        && simdutf8::basic::from_utf8(input.last(step.len)).is_err()
+                    {
+                        self.sender.fail(Violation::Utf8, now);
+                    }
                 }
                 What::Control(opcode) => {
                     if self

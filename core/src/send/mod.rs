@@ -54,10 +54,12 @@ impl Gate {
     const CLOSING: u8 = 4;
     /// Settings that look at each message: pieces, or an idle deadline.
     const SETTINGS: u8 = 8;
+    /// Output never holds input back. No obstacle itself.
+    const DUPLEX: u8 = 16;
 
     #[inline]
     pub(crate) fn is_clear(self) -> bool {
-        self.0 == 0
+        self.0 & !Self::DUPLEX == 0
     }
 
     /// Whether receiving waits for the application or for the peer to take output.
@@ -187,7 +189,7 @@ impl Sender {
 
     /// Queues a Ping of at most 125 bytes, ahead of all data that waits.
     ///
-    /// A Ping that is still unsent is replaced.
+    /// Where 2 KiB of control frames wait already, it replaces the newest of them.
     ///
     /// # Errors
     ///
@@ -380,6 +382,11 @@ impl Sender {
         encode_masked(self.queue.tail(), Opcode::Close, key, payload);
     }
 
+    fn put_urgent(&mut self, opcode: Opcode, payload: &[u8]) {
+        let key = self.keys.as_mut().map(Keys::next_key);
+        self.queue.push_urgent(opcode, key, payload);
+    }
+
     fn fragment(&mut self, fragment: &[u8], fin: bool) -> Result<(), SendError> {
         if self.flags & FRAGMENTING == 0 {
             return Err(self.refusal().unwrap_or(SendError::Fragmenting));
@@ -405,7 +412,7 @@ impl Sender {
         if payload.len() > MAX_CONTROL {
             return Err(SendError::TooLong);
         }
-        self.queue.set_urgent(opcode, payload);
+        self.put_urgent(opcode, payload);
         Ok(())
     }
 
@@ -419,7 +426,7 @@ impl Sender {
 
     #[cold]
     fn hold_back(&mut self) {
-        if self.state == State::Open {
+        if self.state == State::Open && self.gate.0 & Gate::DUPLEX == 0 {
             self.gate.set(Gate::FULL, true);
             self.timers.forgive();
         }
@@ -428,6 +435,11 @@ impl Sender {
 
 /// What the receiving half and the wiring need of it.
 impl Sender {
+    pub(crate) fn set_duplex(&mut self) {
+        self.gate.set(Gate::DUPLEX, true);
+        self.gate.set(Gate::FULL, false);
+    }
+
     pub(crate) fn state(&self) -> State {
         self.state
     }
@@ -435,7 +447,7 @@ impl Sender {
     /// A Ping came. RFC 6455 §5.5.2: it MUST be answered, unless a Close came before.
     fn answer_ping(&mut self, payload: &[u8]) {
         if matches!(self.state, State::Open | State::Closing) {
-            self.queue.set_urgent(Opcode::Pong, payload);
+            self.put_urgent(Opcode::Pong, payload);
         }
     }
 
@@ -547,7 +559,7 @@ impl Sender {
     /// Nothing came for the ping interval, or for the pong timeout after a Ping.
     fn keep_alive(&mut self, now: Time) {
         if !self.timers.awaiting_pong() {
-            self.queue.set_urgent(Opcode::Ping, b"");
+            self.put_urgent(Opcode::Ping, b"");
         } else if self.gate.is_paused() {
             // The answer may lie in what was not read.
             self.timers.forgive();
@@ -608,7 +620,7 @@ impl Sender {
         if self.queue.is_empty() {
             return self.wants_shutdown().then_some(Transmit::Shutdown);
         }
-        self.queue.output(self.keys.as_mut()).map(Transmit::Write)
+        self.queue.output().map(Transmit::Write)
     }
 
     pub(crate) fn wants_input(&self) -> bool {
@@ -659,7 +671,6 @@ impl Sender {
                 self.flags &= !FRAGMENTING;
                 self.timers.clear(Timer::Idle);
                 self.timers.clear(Timer::Keepalive);
-                self.queue.clear_urgent();
             }
             State::Drained => {
                 self.timers = Timers::default();

@@ -8,8 +8,8 @@ use core::fmt;
 
 use bytes::Bytes;
 
-use crate::frame::{Header, MAX_CONTROL, Opcode};
-use crate::mask::{self, Keys};
+use crate::frame::{Header, Opcode};
+use crate::mask;
 
 /// Coalesced output above which a new segment begins, so that what is written can
 /// be let go and a control frame need not wait behind more.
@@ -58,39 +58,16 @@ enum Joint {
 /// Control frames that go out at the next frame boundary.
 #[derive(Default)]
 struct Urgent {
-    /// At most one unsent frame of each kind: the newest wins (RFC 6455 §5.5.3).
-    pong: Option<Control>,
-    ping: Option<Control>,
-    /// Both as they were offered to the transport.
     encoded: Vec<u8>,
     written: usize,
+    /// Where the newest of them begins.
+    newest: usize,
 }
 
-struct Control {
-    payload: [u8; MAX_CONTROL],
-    len: u8,
-}
-
-impl Control {
-    fn new(payload: &[u8]) -> Self {
-        let mut control = Self {
-            payload: [0; MAX_CONTROL],
-            len: payload.len().min(MAX_CONTROL) as u8,
-        };
-        control
-            .payload
-            .iter_mut()
-            .zip(payload)
-            .for_each(|(to, from)| *to = *from);
-        control
-    }
-
-    fn payload(&self) -> &[u8] {
-        self.payload
-            .get(..usize::from(self.len))
-            .unwrap_or_default()
-    }
-}
+/// Unsent control frames, in bytes, above which a new one replaces the newest: 16 of
+/// the longest. A peer that pings without reading costs no more than this (RFC 6455
+/// §5.5.3), and one that sends some pings in a row still gets each of them answered.
+const UNSENT: usize = 2 << 10;
 
 impl Queue {
     /// Where frames are appended.
@@ -122,25 +99,10 @@ impl Queue {
         });
     }
 
-    /// Replaces the unsent Pong or Ping.
-    pub(super) fn set_urgent(&mut self, opcode: Opcode, payload: &[u8]) {
-        let urgent = &mut self.more.get_or_insert_default().urgent;
-        let slot = if opcode == Opcode::Pong {
-            &mut urgent.pong
-        } else {
-            &mut urgent.ping
-        };
-        *slot = Some(Control::new(payload));
-    }
-
-    /// Drops control frames that have not started.
-    pub(super) fn clear_urgent(&mut self) {
-        if let Some(more) = &mut self.more {
-            more.urgent.pong = None;
-            more.urgent.ping = None;
-            more.urgent.encode(None);
-        }
-        self.shed();
+    /// Adds a control frame that overtakes.
+    pub(super) fn push_urgent(&mut self, opcode: Opcode, key: Option<mask::Key>, payload: &[u8]) {
+        let more = self.more.get_or_insert_default();
+        more.urgent.push(opcode, key, payload);
     }
 
     /// Unwritten bytes, control frames that overtake aside.
@@ -157,9 +119,8 @@ impl Queue {
 
     /// Everything that waits, in the order of the wire; `None` if nothing does.
     #[inline]
-    pub(super) fn output(&mut self, keys: Option<&mut Keys>) -> Option<Output<'_>> {
-        if let Some(more) = &mut self.more {
-            more.urgent.encode(keys);
+    pub(super) fn output(&self) -> Option<Output<'_>> {
+        if let Some(more) = &self.more {
             return Output::of(Several {
                 more,
                 tail: &self.tail,
@@ -190,7 +151,7 @@ impl Queue {
         while n > 0 {
             let before = n;
             let waits = self.written > 0 || more.position == Joint::WithinFrame;
-            n = if waits || more.urgent.encoded.is_empty() {
+            n = if waits || more.urgent.is_empty() {
                 more.advance(&mut self.tail, &mut self.written, n)
             } else {
                 more.urgent.advance(n)
@@ -266,32 +227,26 @@ impl More {
 
 impl Urgent {
     fn is_empty(&self) -> bool {
-        self.pong.is_none() && self.ping.is_none() && self.encoded.is_empty()
+        self.encoded.is_empty()
     }
 
-    /// Encodes what waits, unless some of an earlier frame is on the wire already.
-    fn encode(&mut self, mut keys: Option<&mut Keys>) {
-        if self.written > 0 {
-            return;
+    fn push(&mut self, opcode: Opcode, key: Option<mask::Key>, payload: &[u8]) {
+        if self.encoded.len() - self.written >= UNSENT && self.newest >= self.written {
+            self.encoded.truncate(self.newest);
         }
-        self.encoded.clear();
-        for (opcode, control) in [(Opcode::Pong, &self.pong), (Opcode::Ping, &self.ping)] {
-            let Some(control) = control else { continue };
-            let key = keys.as_deref_mut().map(Keys::next_key);
-            encode_masked(&mut self.encoded, opcode, key, control.payload());
-        }
+        self.newest = self.encoded.len();
+        encode_masked(&mut self.encoded, opcode, key, payload);
     }
 
     fn advance(&mut self, n: usize) -> usize {
         let step = n.min(self.encoded.len() - self.written);
-        if step > 0 && self.written == 0 {
-            // They have started: what comes from now on is a newer one.
-            self.pong = None;
-            self.ping = None;
-        }
         self.written += step;
         if self.written == self.encoded.len() {
-            self.encoded.clear();
+            *self = Self::default();
+        } else if self.written > UNSENT {
+            // A peer that takes a little at a time must not make this grow.
+            self.encoded.drain(..self.written);
+            self.newest = self.newest.saturating_sub(self.written);
             self.written = 0;
         }
         n - step

@@ -33,14 +33,30 @@ fn a_ping_is_answered_inside_a_fragmented_message() {
 }
 
 #[test]
-fn of_unsent_pongs_the_newest_wins() {
+fn pings_in_a_row_are_each_answered_in_order() {
+    for role in ROLES {
+        let mut bench = Bench::new(role);
+        let pings: Vec<Vec<u8>> = (0..10_u8).map(|i| alloc::vec![i; 125]).collect();
+        let bytes: Vec<u8> = pings
+            .iter()
+            .flat_map(|ping| bench.whole(Opcode::Ping, ping))
+            .collect();
+        bench.feed(&bytes);
+        let pongs: Vec<(Opcode, Vec<u8>)> =
+            pings.into_iter().map(|ping| (Opcode::Pong, ping)).collect();
+        assert_eq!(bench.frames(), pongs);
+    }
+}
+
+#[test]
+fn of_too_many_unsent_pongs_the_newest_wins() {
     for role in ROLES {
         let mut bench = Bench::new(role);
         let pings: Vec<u8> = (0..200_u8)
-            .flat_map(|i| frame(role, true, Opcode::Ping, &[i]))
+            .flat_map(|i| frame(role, true, Opcode::Ping, &[i; 125]))
             .collect();
         bench.feed(&pings);
-        // Offered, but not taken: it can still be replaced.
+        // Offered, but not taken: the newest can still be replaced.
         assert!(matches!(
             bench.connection.poll_transmit(),
             Some(Transmit::Write(_))
@@ -48,9 +64,35 @@ fn of_unsent_pongs_the_newest_wins() {
         bench.connection.handle_written(0, bench.now);
         let ping = bench.whole(Opcode::Ping, b"last");
         bench.feed(&ping);
-        assert_eq!(bench.frames(), [(Opcode::Pong, b"last".to_vec())]);
+        let pongs = bench.frames();
+        assert!((10..=17).contains(&pongs.len()), "{}", pongs.len());
+        assert_eq!(pongs.last(), Some(&(Opcode::Pong, b"last".to_vec())));
         assert_eq!(bench.connection.sender().buffered(), 0);
     }
+}
+
+#[test]
+fn a_peer_that_pings_and_reads_a_little_at_a_time_holds_no_more() {
+    let mut bench = Bench::new(Role::Server);
+    let ping = frame(Role::Server, true, Opcode::Ping, &[1; 125]);
+    let mut out = Vec::new();
+    for _ in 0..10_000 {
+        bench.feed(&ping);
+        let Some(Transmit::Write(output)) = bench.connection.poll_transmit() else {
+            panic!("no pong")
+        };
+        let slices: usize = output.slices().map(<[u8]>::len).sum();
+        assert!(slices <= (2 << 10) + 127, "{slices}");
+        let taken = &output.first()[..7];
+        out.extend_from_slice(taken);
+        bench.connection.handle_written(7, bench.now);
+    }
+    out.extend(bench.output());
+    assert!(
+        decode(Role::Server, &out)
+            .iter()
+            .all(|frame| *frame == (Opcode::Pong, alloc::vec![1; 125]))
+    );
 }
 
 #[test]

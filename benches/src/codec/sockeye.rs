@@ -1,0 +1,188 @@
+//! Ours, in its ways to receive.
+
+use std::time::Duration;
+
+use sockeye_core::{
+    Config, Connection, Endpoint, Event, Incoming, Input, Messages, Outgoing, Seed, SharedConfig,
+    Time, Transmit,
+};
+
+use super::Contender;
+use super::job::{Content, Material, Role, Tally, Task};
+use super::memory::{Memory, READ};
+use crate::wire::Kind;
+
+/// How messages are received.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Sockeye {
+    /// Lent from the read buffer where they lie whole in it.
+    Lent,
+    /// The same, with large ones read straight into their own buffer.
+    Target,
+    /// Kept, each by `into_owned`.
+    Owned,
+    /// One at a time and owned, as `recv().await` gives them.
+    Recv,
+}
+
+impl Contender for Sockeye {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Lent => "sockeye",
+            Self::Target => "sockeye, read target",
+            Self::Owned => "sockeye, owned",
+            Self::Recv => "sockeye, `recv`",
+        }
+    }
+
+    fn run(&self, material: &Material, memory: &mut Memory<'_>) -> Option<Tally> {
+        let job = material.job;
+        let config = Config::default().share().ok()?;
+        let large = job.len >= READ && job.content == Content::Binary;
+        match (job.task, self) {
+            (Task::Send { role, per_flush }, Self::Lent) => {
+                send(&config, role, per_flush, material, memory)
+            }
+            (Task::Send { .. }, _) => None,
+            (_, Self::Target) if !large => None,
+            (_, Self::Recv) => recv(&config, material, memory),
+            _ => receive(&config, *self, material, memory),
+        }
+    }
+}
+
+fn receive(
+    config: &SharedConfig,
+    way: Sockeye,
+    material: &Material,
+    memory: &mut Memory<'_>,
+) -> Option<Tally> {
+    let mut now = Time::ZERO;
+    let mut connection = Connection::server(config, now);
+    let answers = material.job.task == Task::Echo;
+    let mut buffer = vec![0; READ + 4096];
+    let buffer = &mut buffer[material.offset()..][..READ];
+    let mut tally = Tally::default();
+    loop {
+        now = now + Duration::from_micros(10);
+        let target = match way {
+            Sockeye::Target => connection.read_target(),
+            _ => None,
+        };
+        let mut input = if let Some(target) = target {
+            let n = memory.fetch(target);
+            connection.handle_read(n, now);
+            Input::empty()
+        } else {
+            match memory.fetch(buffer) {
+                0 => return Some(tally),
+                n => Input::new(&mut buffer[..n]),
+            }
+        };
+        loop {
+            while let Some((event, sender)) = connection.poll_event(&mut input, now) {
+                let Event::Message(message) = event else {
+                    return None;
+                };
+                if way == Sockeye::Owned {
+                    let message = message.into_owned();
+                    tally.add(message.as_bytes());
+                    if answers {
+                        sender.send(message).ok()?;
+                    }
+                } else {
+                    tally.add(message.as_bytes());
+                    if answers {
+                        sender.send(message).ok()?;
+                    }
+                }
+            }
+            // Once for all that the read brought.
+            flush(&mut connection, memory, now);
+            if input.is_empty() {
+                break;
+            }
+        }
+    }
+}
+
+fn recv(config: &SharedConfig, material: &Material, memory: &mut Memory<'_>) -> Option<Tally> {
+    let mut now = Time::ZERO;
+    let mut messages = Messages::new(Connection::server(config, now), Vec::new());
+    let answers = material.job.task == Task::Echo;
+    let mut buffer = vec![0; READ + 4096];
+    let buffer = &mut buffer[material.offset()..][..READ];
+    let mut tally = Tally::default();
+    loop {
+        now = now + Duration::from_micros(10);
+        let mut item = if let Some(target) = messages.read_target() {
+            let n = memory.fetch(target);
+            messages.handle_read(n, now);
+            messages.poll_item(now)
+        } else {
+            match memory.fetch(buffer) {
+                0 => return Some(tally),
+                n => messages.handle_input(&mut buffer[..n], now),
+            }
+        };
+        loop {
+            while let Some(Incoming::Message(message)) = item {
+                tally.add(message.as_bytes());
+                if answers {
+                    messages.sender().send(message).ok()?;
+                }
+                item = messages.poll_item(now);
+            }
+            while let Some(Transmit::Write(output)) = messages.poll_transmit() {
+                let before = memory.written;
+                output.slices().for_each(|slice| memory.store(slice));
+                messages.handle_written(memory.written - before, now);
+            }
+            if !messages.holds_input() {
+                break;
+            }
+            item = messages.poll_item(now);
+        }
+    }
+}
+
+fn send(
+    config: &SharedConfig,
+    role: Role,
+    per_flush: usize,
+    material: &Material,
+    memory: &mut Memory<'_>,
+) -> Option<Tally> {
+    let now = Time::ZERO;
+    let mut connection = match role {
+        Role::Server => Connection::server(config, now),
+        Role::Client => Connection::client(config, &Seed::new([7; 32]), now),
+    };
+    let kind = material.job.content.kind();
+    let by_reference = material.job.len >= READ;
+    for (i, payload) in (1..).zip(material.all()) {
+        let message = match kind {
+            _ if by_reference && kind == Kind::Binary => payload.clone().into(),
+            Kind::Binary => Outgoing::binary(payload),
+            Kind::Text => Outgoing::text(std::str::from_utf8(payload).ok()?),
+        };
+        connection.sender().send(message).ok()?;
+        if i % per_flush == 0 || connection.wants_flush() {
+            flush(&mut connection, memory, now);
+        }
+    }
+    flush(&mut connection, memory, now);
+    Some(Tally::default())
+}
+
+fn flush(connection: &mut Connection, memory: &mut Memory<'_>, now: Time) {
+    while let Some(Transmit::Write(output)) = connection.poll_transmit() {
+        let before = memory.written;
+        if output.is_single() {
+            memory.store(output.first());
+        } else {
+            output.slices().for_each(|slice| memory.store(slice));
+        }
+        connection.handle_written(memory.written - before, now);
+    }
+}
