@@ -59,10 +59,12 @@ async fn run_server<S: Service>(
 pub(crate) fn connect(
     args: &Args,
     url: &str,
+    subprotocols: &[String],
     answer: impl FnMut(OwnedMessage) -> Option<OwnedMessage>,
 ) -> Result<(), Failure> {
     let mut options = ConnectOptions::default();
     options.config = args.config()?;
+    options.subprotocols = subprotocols.to_vec();
     // One connection needs one thread, and starts faster with it.
     let runtime = start(&mut Builder::new_current_thread())?;
     let ended = runtime.block_on(run_client(url, &options, answer));

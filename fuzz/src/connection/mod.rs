@@ -50,7 +50,7 @@ impl From<&Event<'_>> for Seen {
             Event::Chunk(chunk) => Self::Chunk(chunk.kind, chunk.payload.to_vec(), chunk.last),
             Event::Ping(payload) => Self::Ping(payload.to_vec()),
             Event::Pong(payload) => Self::Pong(payload.to_vec()),
-            Event::Closed(closed) => Self::Closed(closed.clone()),
+            Event::Closed(closed) => Self::Closed((*closed).clone()),
             event => panic!("an event without a test: {event:?}"),
         }
     }
