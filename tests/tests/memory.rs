@@ -123,6 +123,7 @@ fn talk(address: SocketAddr) -> Raw {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "the figures are worth seeing")]
 fn an_idle_connection_costs_little_more_than_a_task_that_holds_the_socket() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
