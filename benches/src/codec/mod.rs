@@ -40,13 +40,20 @@ pub struct Options {
     pub rounds: usize,
     /// Only the rows whose name contains this.
     pub filter: String,
+    /// Only the contenders whose name contains this: for a profile of one of them.
+    pub only: String,
     /// A fraction of the messages.
     pub quick: bool,
 }
 
 /// Measures every row and prints it.
 pub fn run(options: &Options) {
-    println!("{}", header());
+    let contenders: Vec<&dyn Contender> = CONTENDERS
+        .iter()
+        .copied()
+        .filter(|contender| contender.name().contains(&options.only))
+        .collect();
+    println!("{}", header(&contenders));
     for job in jobs() {
         if job.to_string().contains(&options.filter) {
             let job = if options.quick {
@@ -57,23 +64,23 @@ pub fn run(options: &Options) {
             } else {
                 job
             };
-            println!("{}", row(&job, &measure(&job, options.rounds)));
+            println!("{}", row(&job, &measure(&job, &contenders, options.rounds)));
         }
     }
 }
 
 /// One set of samples per contender, in nanoseconds per message, from rounds in which each has its
 /// turn.
-fn measure(job: &Job, rounds: usize) -> Vec<Samples> {
-    let mut samples = vec![Samples::default(); CONTENDERS.len()];
-    check(job);
+fn measure(job: &Job, contenders: &[&dyn Contender], rounds: usize) -> Vec<Samples> {
+    let mut samples = vec![Samples::default(); contenders.len()];
+    check(job, contenders);
     let mut window = Window::fixed();
     for round in 0..rounds {
         let material = Material::new(*job, round);
         let expected = material.expected();
-        for turn in 0..CONTENDERS.len() {
-            let turn = (turn + round) % CONTENDERS.len();
-            let contender = CONTENDERS[turn];
+        for turn in 0..contenders.len() {
+            let turn = (turn + round) % contenders.len();
+            let contender = contenders[turn];
             let mut memory = material.memory(&mut window);
             let start = cpu_time();
             let tally = contender.run(&material, &mut memory);
@@ -95,13 +102,13 @@ fn measure(job: &Job, rounds: usize) -> Vec<Samples> {
 }
 
 /// Lets every contender do a little of the job, and looks at what it has written.
-fn check(job: &Job) {
+fn check(job: &Job, contenders: &[&dyn Contender]) {
     let job = Job {
         messages: job.messages.min(100),
         ..*job
     };
     let material = Material::new(job, 1);
-    for contender in CONTENDERS.iter().filter(|contender| !contender.is_floor()) {
+    for contender in contenders.iter().filter(|contender| !contender.is_floor()) {
         let mut window = Window::Record(Vec::new());
         let mut memory = material.memory(&mut window);
         if contender.run(&material, &mut memory).is_none() || job.task == Task::Receive {
@@ -143,8 +150,8 @@ fn jobs() -> Vec<Job> {
     jobs
 }
 
-fn header() -> String {
-    let names: Vec<&str> = CONTENDERS
+fn header(contenders: &[&dyn Contender]) -> String {
+    let names: Vec<&str> = contenders
         .iter()
         .map(|contender| contender.name())
         .collect();
