@@ -3,17 +3,14 @@
 use core::task::{Context, Poll, ready};
 use std::io::{self, IoSlice};
 
+use sockeye_common::{SLICES, gather, scratch};
 use sockeye_core::{Endpoint, Output, Time, Transmit};
 
-use crate::scratch;
 use crate::timer::Timer;
 use crate::transport::Transport;
 
 /// Reads in one poll; after that the other tasks of the thread have their turn.
 const READS: usize = 16;
-
-/// Slices in one vectored write.
-const SLICES: usize = 16;
 
 /// An endpoint, the transport below it and the timer beside it.
 ///
@@ -285,13 +282,7 @@ fn write_once(
         ready!(transport.poll_write(cx, output.first()))
     } else {
         let mut slices = [IoSlice::new(&[]); SLICES];
-        let mut filled = 0;
-        for (place, slice) in slices.iter_mut().zip(output.slices()) {
-            *place = IoSlice::new(slice);
-            filled += 1;
-        }
-        let slices = slices.get(..filled).unwrap_or_default();
-        ready!(transport.poll_write_vectored(cx, slices))
+        ready!(transport.poll_write_vectored(cx, gather(&output, &mut slices)))
     };
     Poll::Ready(match written {
         Ok(0) => Err(io::ErrorKind::WriteZero.into()),

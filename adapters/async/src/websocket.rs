@@ -7,6 +7,7 @@ use core::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use futures_sink::Sink;
+use sockeye_common::opening::Opened;
 use sockeye_core::handshake::Response;
 use sockeye_core::{
     CloseCode, Closed, Connection, Endpoint, Frame, Incoming, Messages, Outgoing, OwnedMessage,
@@ -48,13 +49,6 @@ pub struct WebSocket<T, C> {
     driver: Driver<T, Messages, C>,
     closed: Option<Closed>,
     opened: Option<Box<Opened>>,
-}
-
-/// What the handshake brought.
-#[derive(Debug)]
-pub(crate) struct Opened {
-    pub(crate) subprotocol: Option<Box<str>>,
-    pub(crate) response: Option<Response>,
 }
 
 impl<T: Transport, C: Timer> WebSocket<T, C> {
