@@ -3,7 +3,7 @@
 use core::task::{Context, Poll, ready};
 use std::io::{self, IoSlice};
 
-use sockeye_common::{SLICES, gather, scratch};
+use sockeye_common::{SLICES, Until, gather, scratch};
 use sockeye_core::{Endpoint, Output, Time, Transmit};
 
 use crate::timer::Timer;
@@ -23,15 +23,6 @@ pub struct Driver<T, E: Endpoint, C> {
     timer: C,
     /// Read while only writing was asked for; see [`poll_write`](Self::poll_write).
     stash: Option<E::Item>,
-}
-
-/// How much of the output is to leave.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Until {
-    /// So much that what is left is not above the soft mark.
-    BelowMark,
-    /// All of it.
-    Empty,
 }
 
 impl<T: Transport, E: Endpoint, C: Timer> Driver<T, E, C> {

@@ -28,15 +28,15 @@ mod timer;
 mod transport;
 mod websocket;
 
-pub use driver::{Driver, Until};
+pub use driver::Driver;
 pub use open::{accept, connect};
 pub use serve::{Acceptor, Connection, Control};
 #[doc(no_inline)]
 pub use sockeye_common::opening::Target;
 #[doc(no_inline)]
 pub use sockeye_common::{
-    ACCEPTS, AcceptError, BACK_OFF, ConnectError, ConnectOptions, Shutdown, is_of_one_connection,
-    time_of,
+    ACCEPTS, AcceptError, BACK_OFF, ConnectError, ConnectOptions, Shutdown, Until,
+    is_of_one_connection, time_of,
 };
 pub use split::{RecvHalf, SendHalf};
 pub use timer::{Clock, Timer};

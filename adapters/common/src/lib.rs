@@ -20,6 +20,7 @@ mod gate;
 pub mod opening;
 mod output;
 pub mod scratch;
+mod sending;
 mod time;
 
 pub use accepting::{ACCEPTS, BACK_OFF, is_of_one_connection};
@@ -28,4 +29,5 @@ pub use error::{AcceptError, ConnectError};
 pub use gate::{Gate, Phase, ServerState, Shutdown};
 pub use opening::ConnectOptions;
 pub use output::{SLICES, gather};
+pub use sending::{Until, begin_close};
 pub use time::time_of;
