@@ -81,3 +81,8 @@ pub use sockeye_handler as handler;
 #[cfg(feature = "tokio")]
 #[doc(inline)]
 pub use sockeye_tokio as tokio;
+
+/// The README's examples are tests.
+#[cfg(all(doctest, feature = "tokio"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
