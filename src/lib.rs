@@ -9,6 +9,7 @@
 //! | none | [`core`]: the protocol alone, for a runtime of your own |
 //! | `handler` | and `handler`: services, handlers, routes, without I/O |
 //! | `tokio` | and `tokio`: `serve`, `accept` and `connect` on tokio |
+//! | `mio` | and `mio`: `serve` on event loops, blocking `accept` and `connect`, no runtime |
 //!
 //! # A server
 //!
@@ -86,3 +87,7 @@ pub use sockeye_tokio as tokio;
 #[cfg(all(doctest, feature = "tokio"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(feature = "mio")]
+#[doc(inline)]
+pub use sockeye_mio as mio;

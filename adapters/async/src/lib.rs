@@ -21,20 +21,24 @@ extern crate alloc;
 
 mod deadlines;
 mod driver;
-mod error;
 mod open;
-mod scratch;
 mod serve;
 mod split;
 mod timer;
 mod transport;
 mod websocket;
 
-pub use driver::{Driver, Until};
-pub use error::{AcceptError, ConnectError};
-pub use open::{ConnectOptions, accept, connect};
-pub use serve::{Acceptor, Connection, Control, Shutdown};
+pub use driver::Driver;
+pub use open::{accept, connect};
+pub use serve::{Acceptor, Connection, Control};
+#[doc(no_inline)]
+pub use sockeye_common::opening::Target;
+#[doc(no_inline)]
+pub use sockeye_common::{
+    ACCEPTS, AcceptError, BACK_OFF, ConnectError, ConnectOptions, Shutdown, Until,
+    is_of_one_connection, time_of,
+};
 pub use split::{RecvHalf, SendHalf};
-pub use timer::{Clock, Timer, time_of};
+pub use timer::{Clock, Timer};
 pub use transport::Transport;
 pub use websocket::WebSocket;

@@ -1,14 +1,11 @@
 //! What tells the time.
 
 use core::task::{Context, Poll};
-use std::sync::OnceLock;
-use std::time::Instant;
-
 use sockeye_core::Time;
 
 /// A runtime's clock.
 pub trait Clock {
-    /// The present moment, on the time line of [`time_of`].
+    /// The present moment, on the time line of [`time_of`](crate::time_of).
     fn now() -> Time;
 }
 
@@ -24,14 +21,4 @@ pub trait Timer {
     /// that was arranged before may stay: one too many does no harm, so a timer
     /// need not be touched while its deadline only moves later.
     fn poll_until(&mut self, deadline: Time, now: Time, cx: &mut Context<'_>) -> Poll<()>;
-}
-
-/// The time line that all connections of a process share.
-///
-/// Its epoch is the first moment that was asked for.
-#[must_use]
-pub fn time_of(instant: Instant) -> Time {
-    static EPOCH: OnceLock<Instant> = OnceLock::new();
-    let elapsed = instant.saturating_duration_since(*EPOCH.get_or_init(|| instant));
-    Time::ZERO + elapsed
 }

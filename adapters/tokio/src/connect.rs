@@ -2,9 +2,9 @@
 
 use std::io;
 
-use sockeye_async::{AcceptError, Clock, ConnectError, ConnectOptions};
+use sockeye_async::{AcceptError, Clock, ConnectError, ConnectOptions, Target};
 use sockeye_core::SharedConfig;
-use sockeye_core::handshake::{Accept, ClientRequest, Host, Request, Response, Scheme, Url};
+use sockeye_core::handshake::{Accept, ClientRequest, Host, Request, Response, Url};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
@@ -25,15 +25,7 @@ use crate::stream::Stream;
 /// [`ConnectError::Rejected`], with the whole of its answer.
 pub async fn connect(url: &str, options: &ConnectOptions) -> Result<WebSocket, ConnectError> {
     let begin = TokioClock::now();
-    let url = Url::parse(url).map_err(|error| ConnectError::Url {
-        url: url.into(),
-        error,
-    })?;
-    let request = options.request(&url).map_err(ConnectError::Request)?;
-    let host = format!("{}:{}", url.host(), url.port());
-    if url.scheme() == Scheme::Wss {
-        return Err(ConnectError::Tls { host: host.into() });
-    }
+    let Target { url, request, host } = Target::new(url, options)?;
     let limit = options.config.handshake_timeout;
     let stream = match timeout(limit, reach(&url, &host)).await {
         Ok(reached) => reached?,

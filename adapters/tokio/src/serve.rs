@@ -5,10 +5,11 @@ use core::future::Future;
 use core::net::SocketAddr;
 use core::pin::Pin;
 use core::task::{Context, Poll};
-use core::time::Duration;
 use std::io;
 
-use sockeye_async::{Acceptor, Clock, Connection, Control, Shutdown};
+use sockeye_async::{
+    ACCEPTS, Acceptor, BACK_OFF, Clock, Connection, Control, Shutdown, is_of_one_connection,
+};
 use sockeye_core::{SharedConfig, Time};
 use sockeye_handler::Service;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, ToSocketAddrs, lookup_host};
@@ -18,12 +19,6 @@ use tokio::time::{Instant, Sleep, sleep};
 use crate::clock::TokioClock;
 use crate::connect::set_nodelay;
 use crate::stream::Stream;
-
-/// How long to wait when the system has no room for another socket.
-const BACK_OFF: Duration = Duration::from_millis(100);
-
-/// Connections that are accepted in one poll; then the others have their turn.
-const ACCEPTS: usize = 64;
 
 /// What a server is told besides its service.
 ///
@@ -232,17 +227,6 @@ impl<S: Service> Accepting<S> {
         sleep.as_mut().reset(Instant::now() + rest);
         sleep.as_mut().poll(cx)
     }
-}
-
-/// Whether it was the connection that failed, before it was accepted.
-fn is_of_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::Interrupted
-    )
 }
 
 impl fmt::Debug for Server {

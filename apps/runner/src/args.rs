@@ -16,7 +16,16 @@ pub enum Adapter {
     /// The tokio runtime.
     #[cfg(feature = "tokio")]
     Tokio,
+    /// An event loop per thread, without an asynchronous runtime.
+    #[cfg(feature = "mio")]
+    Mio,
 }
+
+/// The first that is built in.
+#[cfg(feature = "tokio")]
+const DEFAULT_ADAPTER: &str = "tokio";
+#[cfg(all(feature = "mio", not(feature = "tokio")))]
+const DEFAULT_ADAPTER: &str = "mio";
 
 /// The flags that all programs have; flatten them into a program's own.
 #[derive(Clone, Debug, clap::Args)]
@@ -27,7 +36,7 @@ pub struct Args {
     pub listen: String,
 
     /// Runtime that moves the bytes.
-    #[arg(long, value_enum, default_value = "tokio")]
+    #[arg(long, value_enum, default_value = DEFAULT_ADAPTER)]
     pub adapter: Adapter,
 
     /// Worker threads; as many as there are processors if not given.
@@ -203,7 +212,7 @@ mod tests {
         assert_eq!(
             sentence(&error.render().to_string()),
             "error: invalid value 'steam' for '--adapter <ADAPTER>' \
-             [possible values: tokio]; see --help"
+             [possible values: tokio, mio]; see --help"
         );
     }
 

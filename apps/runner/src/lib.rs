@@ -41,6 +41,8 @@ mod args;
 mod escape;
 mod failure;
 mod log;
+#[cfg(feature = "mio")]
+mod mio;
 mod signals;
 #[cfg(feature = "tokio")]
 mod tokio;
@@ -57,8 +59,8 @@ pub use value::{Bytes, Interval};
 
 use failure::Failure;
 
-#[cfg(not(feature = "tokio"))]
-compile_error!("a program needs an adapter: enable the feature `tokio`");
+#[cfg(not(any(feature = "tokio", feature = "mio")))]
+compile_error!("a program needs an adapter: enable the feature `tokio` or `mio`");
 
 /// Runs a server until it is told to end.
 pub fn serve<S: Service>(args: &Args, service: S) -> ExitCode {
@@ -66,6 +68,8 @@ pub fn serve<S: Service>(args: &Args, service: S) -> ExitCode {
     finish(match args.adapter {
         #[cfg(feature = "tokio")]
         Adapter::Tokio => tokio::serve(args, service),
+        #[cfg(feature = "mio")]
+        Adapter::Mio => mio::serve(args, service),
     })
 }
 
@@ -81,6 +85,8 @@ pub fn connect(
     finish(match args.adapter {
         #[cfg(feature = "tokio")]
         Adapter::Tokio => tokio::connect(args, url, subprotocols, answer),
+        #[cfg(feature = "mio")]
+        Adapter::Mio => mio::connect(args, url, subprotocols, answer),
     })
 }
 

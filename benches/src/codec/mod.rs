@@ -4,6 +4,7 @@ mod fastwebsockets;
 mod job;
 mod memcpy;
 mod memory;
+mod session;
 mod sockeye;
 mod tungstenite;
 
@@ -30,6 +31,9 @@ const CONTENDERS: &[&dyn Contender] = &[
     &sockeye::Sockeye::Target,
     &sockeye::Sockeye::Owned,
     &sockeye::Sockeye::Recv,
+    &session::Handled::Plain,
+    &session::Handled::Routed,
+    &session::Handled::Linear,
     &tungstenite::Tungstenite,
     &fastwebsockets::Fastwebsockets,
     &memcpy::Memcpy,

@@ -506,6 +506,11 @@ impl<S: Service> Endpoint for Session<S> {
     }
 
     #[inline]
+    fn wants_waker(&self) -> bool {
+        self.own.peer.is_some()
+    }
+
+    #[inline]
     fn set_waker(&mut self, waker: &Waker) {
         if let Some(peer) = &self.own.peer {
             peer.set_waker(waker, self.own.backlog);
