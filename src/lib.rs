@@ -21,7 +21,7 @@
 //! use sockeye::handler::{
 //!     Context, Decision, Handler, Message, Opening, Request, Service,
 //! };
-//! use sockeye::tokio::{ServeOptions, Shutdown, serve};
+//! use sockeye::tokio::{ServeOptions, Shutdown, listen, serve};
 //!
 //! struct Echo;
 //!
@@ -42,7 +42,7 @@
 //! }
 //!
 //! # ::tokio::runtime::Runtime::new().unwrap().block_on(async {
-//! let listener = ::tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! let listener = listen("127.0.0.1:0").await?;
 //! let mut server = serve(listener, Echo, &ServeOptions::default())?;
 //! println!("listening on ws://{}", server.local_addr());
 //! // ... until it is time to go: every connection gets a Close 1001.
@@ -82,6 +82,11 @@ pub use sockeye_handler as handler;
 #[cfg(feature = "tokio")]
 #[doc(inline)]
 pub use sockeye_tokio as tokio;
+
+/// The README's examples are tests.
+#[cfg(all(doctest, feature = "tokio"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 #[cfg(feature = "mio")]
 #[doc(inline)]

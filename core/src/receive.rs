@@ -309,11 +309,11 @@ impl Receiver {
         message.received += piece.len() as u64;
     }
 
-    /// Lets go of what the last step handed out.
+    /// Lets go of what the last step handed out, and of what nothing needs any more.
     fn retire(&mut self) {
         let Some(open) = &mut self.open else { return };
         match open.spent {
-            Spent::Nothing => return,
+            Spent::Nothing => {}
             Spent::Control => open.control.len = 0,
             Spent::Message => {
                 if let Some(message) = open.message.take() {
@@ -457,6 +457,12 @@ impl Receiver {
         frame.remaining -= len as u64;
         let (opcode, remaining) = (frame.opcode, frame.remaining);
         let last = remaining == 0 && frame.fin;
+        // Without FIN there is no telling: buffers then grow in proportion.
+        let to_come = if frame.fin {
+            clamp(remaining)
+        } else {
+            usize::MAX
+        };
         if remaining == 0 {
             open.frame = None;
         }
@@ -480,13 +486,13 @@ impl Receiver {
         let kind = message.kind;
         match (kind, config.delivery) {
             (MessageKind::Text, Delivery::Messages) => {
-                message.reserve_text(piece.len(), clamp(remaining));
+                message.reserve_text(piece.len(), to_come);
                 let text = &mut message.text;
                 message.utf8.feed(piece, |whole| text.push_str(whole))?;
             }
             (MessageKind::Text, Delivery::Chunks) => message.utf8.feed(piece, |_| ())?,
             (MessageKind::Binary, Delivery::Messages) => {
-                message.binary.push(piece, key, clamp(remaining));
+                message.binary.push(piece, key, to_come);
             }
             (MessageKind::Binary, Delivery::Chunks) => {}
         }
@@ -525,15 +531,15 @@ impl Message {
         }
     }
 
-    /// Makes room for a piece, and for more of its frame as far as what has arrived
-    /// pays for it.
-    fn reserve_text(&mut self, piece: usize, remaining: usize) {
+    /// Makes room for a piece, and for what is to come as far as what has arrived pays
+    /// for it.
+    fn reserve_text(&mut self, piece: usize, to_come: usize) {
         let text = &mut self.text;
         // A character that the last piece cut may come on top.
         let needed = text.len() + piece + 3;
         if needed > text.capacity() {
             let paid = 2 * needed + SLACK;
-            text.reserve_exact(paid.min(needed.saturating_add(remaining)) - text.len());
+            text.reserve_exact(paid.min(needed.saturating_add(to_come)) - text.len());
         }
     }
 }
@@ -547,9 +553,8 @@ struct Binary {
 }
 
 impl Binary {
-    /// Appends a masked piece of a frame of which `remaining` more bytes were
-    /// announced.
-    fn push(&mut self, piece: &[u8], key: Key, remaining: usize) {
+    /// Appends a masked piece of a message of which at most `to_come` more bytes follow.
+    fn push(&mut self, piece: &[u8], key: Key, to_come: usize) {
         let start = self.filled;
         self.filled += piece.len();
         if let Some(room) = self.bytes.get_mut(start..self.filled) {
@@ -558,7 +563,7 @@ impl Binary {
         self.bytes.truncate(start);
         if self.filled > self.bytes.capacity() {
             let paid = 2 * self.filled + SLACK;
-            let wanted = paid.min(self.filled.saturating_add(remaining));
+            let wanted = paid.min(self.filled.saturating_add(to_come));
             self.bytes.reserve_exact(wanted - start);
         }
         mask::append(&mut self.bytes, piece, key);

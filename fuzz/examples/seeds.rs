@@ -131,6 +131,52 @@ fn main() -> io::Result<()> {
         ],
     )?;
 
+    let answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
+        Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
+        Sec-WebSocket-Protocol: chat\r\n\r\n";
+    let refusal = "HTTP/1.1 403 Forbidden\r\nContent-Length: 3\r\n\r\nno!";
+    write(
+        "handshake_client",
+        &[
+            ("example", &handshake(answer)),
+            (
+                "example_and_a_frame",
+                &handshake(&(answer.to_owned() + "\u{1}\u{3}Hel")),
+            ),
+            ("limits", &[b"\x00\x03", answer.as_bytes()].concat()),
+            (
+                "interim",
+                &handshake(&("HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n".to_owned() + answer)),
+            ),
+            ("wrong_key", &handshake(&answer.replace("s3p", "s3q"))),
+            (
+                "not_offered",
+                &handshake(&answer.replace(": chat", ": other")),
+            ),
+            (
+                "extension",
+                &handshake(&answer.replace("Protocol: chat", "Extensions: permessage-deflate")),
+            ),
+            ("refusal", &handshake(refusal)),
+            (
+                "refusal_until_eof",
+                &handshake(&refusal.replace("Content-Length: 3\r\n", "")),
+            ),
+            (
+                "refusal_chunked",
+                &handshake(
+                    "HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\r\nno!\r\n0\r\nT: t\r\n\r\n",
+                ),
+            ),
+            (
+                "redirect",
+                &handshake("HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"),
+            ),
+            ("bare_line_feed", &handshake(&answer.replace("\r\n", "\n"))),
+            ("ssh", &handshake("SSH-2.0-OpenSSH\r\n")),
+        ],
+    )?;
+
     // Settings (1 client, 2 small limits, 4 chunks, 8 idle time-out, 16 no pings, 32 echo), the
     // way it ends, and operations as `src/connection/operation.rs` reads them.
     write("connection", &[
@@ -140,12 +186,16 @@ fn main() -> io::Result<()> {
         ("raw_frame", b"\x00\x00\x00\x0b\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"),
         ("raw_frame_cut", b"\x00\x00\x00\x04\x81\x85\x37\xfa\x00\x07\x21\x3d\x7f\x9f\x4d\x51\x58"),
         ("chunks", b"\x04\x00\x02\x03\x03Hel\x02\x80\x02lo"),
-        ("large", b"\x20\x00\x06\x87\xff\xffa\x14\x14"),
-        ("large_client", b"\x21\x00\x06\x87\xff\xffa\x14\x14"),
+        ("large", b"\x20\x00\x06\x87\x9c\x3fa\x14\x14"),
+        ("large_client", b"\x21\x00\x06\x87\x9c\x3fa\x14\x14"),
         ("large_in_fragments", b"\x00\x00\x06\x07\x40\x00a\x06\x00\x40\x00b\x06\x80\x40\x00c"),
         ("small_limits", b"\x22\x00\x02\x87\xc8aaaa\x02\x87\xc8bbbb\x14\x02\x07\x01a\x02\x00\x01b\x02\x00\x01c\x02\x00\x01d"),
         ("send_all_ways", b"\x00\x00\x07\x00\x00\x02ab\x07\x01\x01\x02cd\x07\x02\x00\x02ef\x09\x01\x01\x10\x00g\x13\x07\x14"),
-        ("send_in_fragments", b"\x01\x00\x0a\x00\x0b\x02ab\x0d\x01p\x13\x03\x0c\x02cd\x14"),
+        (
+                "ping_between_header_and_payload",
+                b"\x00\x00\x09\x01\x01\x13\x88g\x13\x04\x0d\x01p\x13\x01\x0e\x01q\x13\x02\x14\x14",
+            ),
+            ("send_in_fragments", b"\x01\x00\x0a\x00\x0b\x02ab\x0d\x01p\x13\x03\x0c\x02cd\x14"),
         ("close_by_us", b"\x00\x02\x07\x00\x00\x02ab\x0f\x03\xe8\x03bye\x14"),
         ("close_by_peer", b"\x20\x00\x02\x83\x02hi\x02\x8f\x05\x03\xe8bye\x14\x14"),
         ("close_both", b"\x00\x00\x0f\x03\xe8\x00\x02\x8f\x02\x03\xe9\x14"),

@@ -8,8 +8,7 @@ use sockeye_core::{CloseCode, Closed, Config};
 use sockeye_handler::{
     Accept, Context, Decision, Handler, Message, Opening, Peer, Request, Response, Service,
 };
-use sockeye_tokio::{ServeOptions, Server, Shutdown};
-use tokio::net::TcpListener;
+use sockeye_tokio::{ServeOptions, Server, Shutdown, listen};
 use tokio::runtime::Runtime;
 
 /// A server under test: echoes, and obeys a few words.
@@ -37,7 +36,7 @@ impl TestServer {
         }));
         let runtime = Runtime::new().expect("a runtime");
         let server = runtime.block_on(async {
-            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            let listener = listen("127.0.0.1:0").await.expect("a port");
             sockeye_tokio::serve(listener, service, &options).expect("a listener")
         });
         Self {
@@ -59,6 +58,11 @@ impl TestServer {
     pub fn next_peer(&self) -> Peer {
         let patience = crate::wire::PATIENCE;
         self.peers.recv_timeout(patience).expect("a connection")
+    }
+
+    /// Drops what was reported and not asked for.
+    pub fn forget_reports(&self) {
+        while self.ended.try_recv().is_ok() || self.peers.try_recv().is_ok() {}
     }
 
     /// Connections that have not ended yet.

@@ -1,11 +1,13 @@
 //! `accept`, `connect` and `WebSocket` on tokio.
 
+extern crate alloc;
+
+use alloc::sync::Arc;
 use core::pin::Pin;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::task::{Context, Poll};
 use core::time::Duration;
 use std::io;
-use std::sync::Arc;
 
 use futures_util::{SinkExt, StreamExt};
 use sockeye_core::handshake::{Accept, ClientRequest, Request, Response, Url};

@@ -38,7 +38,7 @@ mod stream;
 
 pub use clock::{Alarm, TokioClock};
 pub use connect::{accept, connect, connect_over};
-pub use serve::{ServeOptions, Server, serve};
+pub use serve::{ServeOptions, Server, listen, serve};
 pub use sockeye_async::{AcceptError, ConnectError, ConnectOptions, Shutdown};
 pub use stream::Stream;
 

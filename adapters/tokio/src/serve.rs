@@ -12,7 +12,7 @@ use sockeye_async::{
 };
 use sockeye_core::{SharedConfig, Time};
 use sockeye_handler::Service;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, ToSocketAddrs, lookup_host};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, Sleep, sleep};
 
@@ -39,6 +39,37 @@ impl Default for ServeOptions {
             max_connections: 10_000,
         }
     }
+}
+
+/// Listens on an address, with a queue of 4,096 connections.
+///
+/// `TcpListener::bind` asks for 128; in a burst beyond that clients wait for a
+/// second, until they repeat their request.
+///
+/// # Errors
+///
+/// Those of the last address tried, if the name has several.
+pub async fn listen(address: impl ToSocketAddrs) -> io::Result<TcpListener> {
+    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in lookup_host(address).await? {
+        match listen_on(address) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
+}
+
+fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // Elsewhere it would let another program take the port.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(4096)
 }
 
 /// Serves `service` to everybody who connects to `listener`.

@@ -22,8 +22,8 @@ struct Args {
     #[arg(long, value_name = "TEXT", default_value = "")]
     prefix: String,
 
-    /// Subprotocol to accept; may be repeated. The first that a client offers and
-    /// that is among these is chosen.
+    /// Subprotocol to accept, or to offer with --connect; may be repeated. A server
+    /// chooses the first that its client offers and that is among these.
     #[arg(long = "subprotocol", value_name = "NAME")]
     subprotocols: Vec<String>,
 
@@ -33,9 +33,11 @@ struct Args {
 
 fn main() -> ExitCode {
     let args: Args = sockeye_runner::parse(&[("max_message", "16MiB")]);
-    let echo = Echo::new(&args.prefix, args.subprotocols);
+    let echo = Echo::new(&args.prefix, args.subprotocols.clone());
     match &args.connect {
         None => sockeye_runner::serve(&args.run, echo),
-        Some(url) => sockeye_runner::connect(&args.run, url, |message| Some(echo.answer(message))),
+        Some(url) => sockeye_runner::connect(&args.run, url, &args.subprotocols, |message| {
+            Some(echo.answer(message))
+        }),
     }
 }

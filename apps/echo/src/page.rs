@@ -14,6 +14,7 @@ pub(crate) fn respond(method: &str, path: &str) -> Response {
             include_str!("../page/index.html"),
         ),
         "/echo.css" => ("text/css; charset=utf-8", include_str!("../page/echo.css")),
+        "/icon.svg" => ("image/svg+xml", include_str!("../page/icon.svg")),
         "/echo.js" => (
             "text/javascript; charset=utf-8",
             include_str!("../page/echo.js"),
@@ -49,7 +50,7 @@ mod tests {
 
     #[test]
     fn the_page_and_its_parts_are_served_and_nothing_else_is() {
-        for path in ["/", "/echo.css", "/echo.js"] {
+        for path in ["/", "/echo.css", "/echo.js", "/icon.svg"] {
             let response = respond("GET", path);
             assert_eq!(response.status(), 200, "{path}");
             assert!(response.value("Content-Security-Policy").is_some());

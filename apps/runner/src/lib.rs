@@ -73,18 +73,20 @@ pub fn serve<S: Service>(args: &Args, service: S) -> ExitCode {
     })
 }
 
-/// Runs a client, which answers each message until the server closes.
+/// Runs a client, which offers `subprotocols` and answers each message until the
+/// server closes.
 pub fn connect(
     args: &Args,
     url: &str,
+    subprotocols: &[String],
     answer: impl FnMut(OwnedMessage) -> Option<OwnedMessage>,
 ) -> ExitCode {
     log::start(args);
     finish(match args.adapter {
         #[cfg(feature = "tokio")]
-        Adapter::Tokio => tokio::connect(args, url, answer),
+        Adapter::Tokio => tokio::connect(args, url, subprotocols, answer),
         #[cfg(feature = "mio")]
-        Adapter::Mio => mio::connect(args, url, answer),
+        Adapter::Mio => mio::connect(args, url, subprotocols, answer),
     })
 }
 

@@ -70,10 +70,12 @@ fn events() -> Result<(Sender<Event>, Receiver<Event>), Failure> {
 pub(crate) fn connect(
     args: &Args,
     url: &str,
+    subprotocols: &[String],
     answer: impl FnMut(OwnedMessage) -> Option<OwnedMessage>,
 ) -> Result<(), Failure> {
     let mut options = ConnectOptions::default();
     options.config = args.config()?;
+    options.subprotocols = subprotocols.to_vec();
     let (sender, events) = events()?;
     let target = url.to_owned();
     // Not waited for, if a signal comes first.

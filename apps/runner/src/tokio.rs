@@ -7,7 +7,6 @@ use std::io;
 
 use sockeye_handler::{CloseCode, OwnedMessage, Service};
 use sockeye_tokio::{ConnectOptions, ServeOptions, Shutdown, WebSocket};
-use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 
@@ -38,7 +37,7 @@ async fn run_server<S: Service>(
         error,
     };
     let stopped = stop_signal()?;
-    let listener = TcpListener::bind(&args.listen)
+    let listener = sockeye_tokio::listen(&args.listen)
         .await
         .map_err(cannot_listen)?;
     let mut server = sockeye_tokio::serve(listener, service, options).map_err(cannot_listen)?;
@@ -59,10 +58,12 @@ async fn run_server<S: Service>(
 pub(crate) fn connect(
     args: &Args,
     url: &str,
+    subprotocols: &[String],
     answer: impl FnMut(OwnedMessage) -> Option<OwnedMessage>,
 ) -> Result<(), Failure> {
     let mut options = ConnectOptions::default();
     options.config = args.config()?;
+    options.subprotocols = subprotocols.to_vec();
     // One connection needs one thread, and starts faster with it.
     let runtime = start(&mut Builder::new_current_thread())?;
     let ended = runtime.block_on(run_client(url, &options, answer));

@@ -1,7 +1,10 @@
 //! `codec`: the protocol in memory, without a socket, against its peers.
 
+mod fastwebsockets;
 mod job;
+mod memcpy;
 mod memory;
+mod session;
 mod sockeye;
 mod tungstenite;
 
@@ -14,6 +17,11 @@ use memory::{Memory, Window};
 pub trait Contender {
     fn name(&self) -> &'static str;
 
+    /// Whether it only copies bytes, so that there is nothing to verify.
+    fn is_floor(&self) -> bool {
+        false
+    }
+
     /// Does the job once, on a new connection over `memory`. `None` if it cannot do it, or failed.
     fn run(&self, material: &Material, memory: &mut Memory<'_>) -> Option<Tally>;
 }
@@ -23,7 +31,12 @@ const CONTENDERS: &[&dyn Contender] = &[
     &sockeye::Sockeye::Target,
     &sockeye::Sockeye::Owned,
     &sockeye::Sockeye::Recv,
+    &session::Handled::Plain,
+    &session::Handled::Routed,
+    &session::Handled::Linear,
     &tungstenite::Tungstenite,
+    &fastwebsockets::Fastwebsockets,
+    &memcpy::Memcpy,
 ];
 
 /// What to measure, and how often.
@@ -31,13 +44,20 @@ pub struct Options {
     pub rounds: usize,
     /// Only the rows whose name contains this.
     pub filter: String,
+    /// Only the contenders whose name contains this: for a profile of one of them.
+    pub only: String,
     /// A fraction of the messages.
     pub quick: bool,
 }
 
 /// Measures every row and prints it.
 pub fn run(options: &Options) {
-    println!("{}", header());
+    let contenders: Vec<&dyn Contender> = CONTENDERS
+        .iter()
+        .copied()
+        .filter(|contender| contender.name().contains(&options.only))
+        .collect();
+    println!("{}", header(&contenders));
     for job in jobs() {
         if job.to_string().contains(&options.filter) {
             let job = if options.quick {
@@ -48,33 +68,37 @@ pub fn run(options: &Options) {
             } else {
                 job
             };
-            println!("{}", row(&job, &measure(&job, options.rounds)));
+            println!("{}", row(&job, &measure(&job, &contenders, options.rounds)));
         }
     }
 }
 
 /// One set of samples per contender, in nanoseconds per message, from rounds in which each has its
 /// turn.
-fn measure(job: &Job, rounds: usize) -> Vec<Samples> {
-    let mut samples = vec![Samples::default(); CONTENDERS.len()];
-    check(job);
+fn measure(job: &Job, contenders: &[&dyn Contender], rounds: usize) -> Vec<Samples> {
+    let mut samples = vec![Samples::default(); contenders.len()];
+    check(job, contenders);
     let mut window = Window::fixed();
     for round in 0..rounds {
         let material = Material::new(*job, round);
-        for turn in 0..CONTENDERS.len() {
-            let turn = (turn + round) % CONTENDERS.len();
+        let expected = material.expected();
+        for turn in 0..contenders.len() {
+            let turn = (turn + round) % contenders.len();
+            let contender = contenders[turn];
             let mut memory = material.memory(&mut window);
             let start = cpu_time();
-            let tally = CONTENDERS[turn].run(&material, &mut memory);
+            let tally = contender.run(&material, &mut memory);
             let passed = cpu_time() - start;
             let Some(tally) = tally else { continue };
-            assert_eq!(tally, material.expected(), "{}", CONTENDERS[turn].name());
-            assert_eq!(
-                memory.written,
-                material.written(),
-                "{}",
-                CONTENDERS[turn].name()
-            );
+            if !contender.is_floor() {
+                assert_eq!(tally, expected, "{}: {job}", contender.name());
+                assert_eq!(
+                    memory.written,
+                    material.written(),
+                    "{}: {job}",
+                    contender.name()
+                );
+            }
             samples[turn].push(passed.as_nanos() as f64 / job.messages as f64);
         }
     }
@@ -82,13 +106,13 @@ fn measure(job: &Job, rounds: usize) -> Vec<Samples> {
 }
 
 /// Lets every contender do a little of the job, and looks at what it has written.
-fn check(job: &Job) {
+fn check(job: &Job, contenders: &[&dyn Contender]) {
     let job = Job {
         messages: job.messages.min(100),
         ..*job
     };
     let material = Material::new(job, 1);
-    for contender in CONTENDERS {
+    for contender in contenders.iter().filter(|contender| !contender.is_floor()) {
         let mut window = Window::Record(Vec::new());
         let mut memory = material.memory(&mut window);
         if contender.run(&material, &mut memory).is_none() || job.task == Task::Receive {
@@ -130,8 +154,8 @@ fn jobs() -> Vec<Job> {
     jobs
 }
 
-fn header() -> String {
-    let names: Vec<&str> = CONTENDERS
+fn header(contenders: &[&dyn Contender]) -> String {
+    let names: Vec<&str> = contenders
         .iter()
         .map(|contender| contender.name())
         .collect();

@@ -39,8 +39,9 @@ pub(super) struct Run {
     now: Time,
     /// Whether the application sends every message back.
     echoes: bool,
-    /// What the peer has sent and the connection has not taken.
-    unread: Vec<u8>,
+    /// What the peer has sent, and how much of it the connection has taken.
+    arrived: Vec<u8>,
+    taken: usize,
     eof: bool,
     /// The transport is gone.
     failed: bool,
@@ -72,7 +73,8 @@ impl Run {
             cuts,
             now,
             echoes: settings & 32 != 0,
-            unread: Vec::new(),
+            arrived: Vec::new(),
+            taken: 0,
             eof: false,
             failed: false,
             shut_down: false,
@@ -166,41 +168,50 @@ impl Run {
         if self.eof || self.failed {
             return;
         }
-        self.unread.extend_from_slice(bytes);
+        self.arrived.extend_from_slice(bytes);
         self.read(Read::Fresh);
     }
 
     /// Reads while the connection wants to, then the end of the bytes if it is there.
     fn read(&mut self, read: Read) {
         let mut calls = 0;
-        let most = self.unread.len();
-        while self.connection.wants_input() && !self.unread.is_empty() {
+        let most = self.unread().len();
+        while self.connection.wants_input() && !self.unread().is_empty() {
             assert!(calls <= most, "reading makes no progress");
             calls += 1;
-            let n = self.cuts.next(self.unread.len());
+            let len = self.cuts.next(self.arrived.len() - self.taken);
+            let mut piece = self.unread()[..len].to_vec();
             if read == Read::Fresh
                 && matches!(self.cuts, Cuts::Random(_))
                 && let Some(target) = self.connection.read_target()
             {
-                let n = n.min(target.len());
+                let n = len.min(target.len());
                 assert!(n > 0);
-                target[..n].copy_from_slice(&self.unread[..n]);
-                self.unread.drain(..n);
+                target[..n].copy_from_slice(&piece[..n]);
+                self.taken += n;
                 self.connection.handle_read(n, self.now);
                 self.take_events(&mut [], read);
                 continue;
             }
-            let mut piece = self.unread[..n].to_vec();
             let used = self.take_events(&mut piece, read);
-            self.unread.drain(..used);
-            assert!(used == n || !self.connection.wants_input());
+            self.taken += used;
+            assert!(used == len || !self.connection.wants_input());
         }
         self.take_events(&mut [], read);
-        if self.eof && self.unread.is_empty() && self.connection.wants_input() {
+        if !self.unread().is_empty() {
+            return;
+        }
+        self.arrived.clear();
+        self.taken = 0;
+        if self.eof && self.connection.wants_input() {
             self.connection.handle_eof(self.now);
             assert!(!self.connection.wants_input());
             self.take_events(&mut [], read);
         }
+    }
+
+    fn unread(&self) -> &[u8] {
+        &self.arrived[self.taken..]
     }
 
     /// Takes every event of a piece, and says how much of it was used.
@@ -358,12 +369,13 @@ impl Run {
     fn check_output(&self) {
         let receiver = opposite(self.role);
         let mut rest = &*self.output;
+        let mut closing = false;
         while let Some((header, len)) = Header::decode(rest, receiver).expect("a legal header") {
+            // RFC 6455 §5.5.1: no data behind a Close frame; a Ping may still be answered.
+            let may_follow = matches!(header.opcode, Opcode::Ping | Opcode::Pong);
+            assert!(!closing || may_follow, "{header:?} behind the Close frame");
+            closing |= header.opcode == Opcode::Close;
             rest = rest[len..].get(header.len as usize..).unwrap_or_default();
-            assert!(
-                header.opcode != Opcode::Close || rest.is_empty(),
-                "behind the Close frame"
-            );
         }
         let mut limits = config(0);
         limits.max_message = sockeye_core::Config::UNLIMITED;

@@ -111,7 +111,6 @@ impl<S: Service> Session<S> {
             Phase::Open(open) => {
                 // Refused only if it is closing already.
                 let _ = open.connection.sender().close(code, reason);
-                self.receive_held(now);
             }
             Phase::Answering(_) | Phase::Over => {}
         }

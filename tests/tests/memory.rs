@@ -1,0 +1,148 @@
+//! What an idle connection costs, by what the allocator has given out.
+//!
+//! One test in a process of its own: everything that happens in it is counted.
+
+use core::future::poll_fn;
+use core::net::SocketAddr;
+use core::pin::Pin;
+use core::task::Poll;
+use std::alloc::System;
+use std::thread;
+
+use sockeye_handler::{Context, Decision, Handler, Message, Opening, Request, Service};
+use sockeye_tests::wire::{BINARY, FIN, Raw, frame};
+use sockeye_tokio::ServeOptions;
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+const CONNECTIONS: isize = 1000;
+
+/// What performance asks for: so much more than a bare task that holds the socket.
+const BUDGET: isize = 200;
+
+#[derive(Clone)]
+struct Echo;
+
+impl Service for Echo {
+    type Handler = Self;
+
+    fn on_request(&self, _: &Request<'_>, _: &mut Opening<'_>) -> Decision<Self> {
+        Decision::accept(Self)
+    }
+}
+
+impl Handler for Echo {
+    fn on_message(&mut self, message: Message<'_>, cx: &mut Context<'_>) {
+        cx.send(message).expect("open");
+    }
+}
+
+/// Bytes for each of the idle connections that `connect` makes.
+async fn bytes_each(connect: impl Fn() -> Raw + Send + 'static) -> isize {
+    let (connected, all) = oneshot::channel();
+    let region = Region::new(ALLOCATOR);
+    // The clients cost two words of this vector each.
+    let clients = thread::spawn(move || {
+        let clients: Vec<Raw> = (0..CONNECTIONS).map(|_| connect()).collect();
+        let _ = connected.send(());
+        clients
+    });
+    // One thread runs all the tasks, and this is it: none is in the middle of a poll.
+    all.await.expect("connected");
+    let stats = region.change();
+    let bytes = stats.bytes_allocated as isize - stats.bytes_deallocated as isize;
+    drop(clients.join());
+    bytes / CONNECTIONS
+}
+
+/// A bare task on tokio that holds a socket and waits for it.
+async fn hold(stream: TcpStream) {
+    let mut stream = stream;
+    poll_fn(|cx| {
+        loop {
+            let mut scratch = [0; 1024];
+            let mut buffer = ReadBuf::new(&mut scratch);
+            match Pin::new(&mut stream).poll_read(cx, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                    let _ = stream.try_write(buffer.filled());
+                }
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    })
+    .await;
+}
+
+async fn floor() -> isize {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let accepting = tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(hold(stream));
+        }
+    });
+    let bytes = bytes_each(move || {
+        let mut raw = Raw::silent(address);
+        raw.write(b"\x81\x01x");
+        assert_eq!(raw.read().payload, b"x");
+        raw
+    })
+    .await;
+    accepting.abort();
+    until_alive(0).await;
+    bytes
+}
+
+/// Waits until no more tasks than this are left: what they held is free again.
+async fn until_alive(tasks: usize) {
+    let metrics = tokio::runtime::Handle::current().metrics();
+    while metrics.num_alive_tasks() > tasks {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn talk(address: SocketAddr) -> Raw {
+    let mut raw = Raw::open(address);
+    // In pieces, large and small: none of it may leave a buffer behind.
+    let message = frame(FIN | BINARY, &[7; 100_000]);
+    let (cut, rest) = message.split_at(50_000);
+    raw.write(cut);
+    raw.write(rest);
+    assert_eq!(raw.read().payload.len(), 100_000);
+    for _ in 0..3 {
+        raw.send(FIN | BINARY, b"small");
+        assert_eq!(raw.read().payload, b"small");
+    }
+    raw
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "the figures are worth seeing")]
+fn an_idle_connection_costs_little_more_than_a_task_that_holds_the_socket() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.expect("a runtime").block_on(async {
+        let floor = floor().await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let server = sockeye_tokio::serve(listener, Echo, &ServeOptions::default());
+        let server = server.expect("a listener");
+        let address = server.local_addr();
+        // What is made once, for all connections, is not counted.
+        let warm_up = tokio::task::spawn_blocking(move || drop(talk(address)));
+        warm_up.await.expect("no panic");
+        until_alive(1).await;
+        let ours = bytes_each(move || talk(address)).await;
+        eprintln!("bytes for an idle connection: {ours}, of a bare task: {floor}");
+        assert!(
+            ours <= floor + BUDGET,
+            "{ours} bytes, and {floor} for a bare task"
+        );
+    });
+}
