@@ -119,3 +119,32 @@ impl<S: Service> Connection<S> {
         self.session.is_finished()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sockeye_handler::{Context, Decision, Handler, Message, Opening, Request};
+
+    use super::*;
+
+    struct Nothing;
+
+    impl Service for Nothing {
+        type Handler = Self;
+
+        fn on_request(&self, _: &Request<'_>, _: &mut Opening<'_>) -> Decision<Self> {
+            Decision::accept(Self)
+        }
+    }
+
+    impl Handler for Nothing {
+        fn on_message(&mut self, _: Message<'_>, _: &mut Context<'_>) {}
+    }
+
+    #[test]
+    fn a_connection_is_little_more_than_its_session() {
+        // A debug build of mio remembers where a socket is registered.
+        let socket = size_of::<mio::net::TcpStream>();
+        let more = size_of::<Connection<Nothing>>() - size_of::<Session<Gate<Nothing>>>();
+        assert!(more <= socket + 16, "{more}");
+    }
+}
