@@ -374,3 +374,16 @@ fn what_was_received_is_answered_before_a_shutdown_closes() {
     });
     assert_eq!(dropped, 0);
 }
+
+#[test]
+fn a_second_shutdown_finds_the_server_ended() {
+    let mut server = server();
+    let mut deaf = Raw::open(server.address);
+    let shutdown = Shutdown {
+        timeout: Duration::from_millis(100),
+        ..Shutdown::default()
+    };
+    assert_eq!(server.shut_down(shutdown), 1);
+    assert_eq!(server.shut_down(Shutdown::default()), 1);
+    deaf.read_close(1001);
+}
