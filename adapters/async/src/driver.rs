@@ -93,6 +93,10 @@ impl<T: Transport, E: Endpoint, C: Timer> Driver<T, E, C> {
         &self.timer
     }
 
+    pub(crate) fn timer_mut(&mut self) -> &mut C {
+        &mut self.timer
+    }
+
     fn begin(&mut self) -> Time {
         let now = self.timer.now();
         if let Some(spare) = scratch::take_output() {
