@@ -249,6 +249,25 @@ async fn a_receiving_half_that_waits_is_told_of_its_own_close() {
     server.await.expect("no panic");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_receiving_half_that_waits_is_told_when_its_own_close_is_not_answered() {
+    let (server, client) = duplex(16 << 10);
+    let mut config = Config::default();
+    config.ping_interval = None;
+    let (_silent, client) = pair_over(server, client, config).await;
+    let (mut send, mut recv) = client.split();
+    let receiver = tokio::spawn(async move {
+        assert_eq!(recv.recv().await, None);
+        recv.closed().map(|closed| closed.cause.clone())
+    });
+    tokio::task::yield_now().await;
+    send.close(CloseCode::NORMAL, "").await.expect("a code");
+    let patience = Duration::from_secs(6);
+    let ended = tokio::time::timeout(patience, receiver).await;
+    let cause = ended.expect("the close deadline").expect("no panic");
+    assert_eq!(cause, Some(Cause::Timeout(Timeout::Close)));
+}
+
 #[tokio::test]
 async fn a_stream_is_forwarded_to_a_sink() {
     let (server, mut client) = pair().await;
