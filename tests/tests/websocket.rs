@@ -19,7 +19,7 @@ use sockeye_tokio::{
     AcceptError, ConnectError, ConnectOptions, WebSocket, accept, connect, connect_over,
 };
 use tokio::io::{
-    AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex,
+    AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufStream, DuplexStream, ReadBuf, duplex,
 };
 use tokio::net::{TcpListener, TcpStream};
 
@@ -400,6 +400,25 @@ async fn a_client_that_never_asks_is_told_at_the_deadline() {
     assert!(begin.elapsed() < Duration::from_secs(12));
     let answer = read.await.expect("no panic").expect("text");
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_does_not_read_its_101_is_given_up_behind_a_buffer_too() {
+    let (stream, mut client) = duplex(10);
+    let asked = tokio::spawn(async move {
+        client
+            .write_all(sockeye_tests::wire::UPGRADE.as_bytes())
+            .await
+            .expect("read");
+        client
+    });
+    let config = SharedConfig::default();
+    let accepted = accept(BufStream::new(stream), &config, |_| Ok(Accept::new()));
+    let patience = Duration::from_secs(11);
+    let accepted = tokio::time::timeout(patience, accepted).await;
+    let error = accepted.expect("the deadline").expect_err("nobody reads");
+    assert!(matches!(error, AcceptError::Io(_)), "{error}");
+    drop(asked.await);
 }
 
 #[tokio::test]
