@@ -126,11 +126,14 @@ impl Server {
     /// code of `shutdown`, and what has not ended by its timeout is dropped.
     ///
     /// Returns how many had to be dropped. Cancel-safe: the server ends all the
-    /// same, unless it is dropped.
+    /// same, unless it is dropped. Of several calls the first says how it ends.
     pub async fn shut_down(&mut self, shutdown: Shutdown) -> usize {
         self.control.shut_down(shutdown);
-        // The task neither panics nor is aborted before this value is dropped.
-        let _ = (&mut self.task).await;
+        // A handle must not be awaited again after its task's end.
+        if !self.task.is_finished() {
+            // The task neither panics nor is aborted before this value is dropped.
+            let _ = (&mut self.task).await;
+        }
         self.control.aborted()
     }
 }
