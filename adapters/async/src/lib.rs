@@ -1,15 +1,17 @@
 //! What the asynchronous adapters of Sockeye share.
 //!
 //! There is no runtime below this crate: it polls a [`Transport`] and a [`Timer`].
-//! An adapter implements the two for its runtime, and adds what only a runtime
-//! can do: resolve names, connect, listen, spawn.
+//! An adapter implements the first for the streams of its runtime and [`Sleep`] for
+//! its timers, and says in [`Listener`] and [`Dial`] how to do what only a runtime
+//! can: accept, spawn, resolve names, connect.
 //!
 //! - [`Driver`] is the loop that drives any [`Endpoint`](sockeye_core::Endpoint):
 //!   reads, writes and deadlines, one short function for each.
 //! - [`WebSocket`] is a driver over [`Messages`](sockeye_core::Messages), to receive
 //!   from and send to; [`connect`] and [`accept`] open one over any transport.
 //! - [`Connection`] is a driver over a [`Session`](sockeye_handler::Session), the
-//!   task of one connection of a server; an [`Acceptor`] makes them.
+//!   task of one connection of a server; an [`Acceptor`] makes them, and [`serve`]
+//!   is the task that accepts.
 //!
 //! # Memory
 //!
@@ -23,8 +25,10 @@ mod deadlines;
 mod driver;
 mod error;
 mod open;
+mod reach;
 mod scratch;
 mod serve;
+mod server;
 mod split;
 mod timer;
 mod transport;
@@ -33,8 +37,10 @@ mod websocket;
 pub use driver::{Driver, Until};
 pub use error::{AcceptError, ConnectError};
 pub use open::{ConnectOptions, accept, connect};
+pub use reach::{Dial, connect_to};
 pub use serve::{Acceptor, Connection, Control, Shutdown};
+pub use server::{Accepting, Listener, ServeOptions, Server, serve};
 pub use split::{RecvHalf, SendHalf};
-pub use timer::{Clock, Timer, time_of};
+pub use timer::{Alarm, Clock, Sleep, Timer, instant_of, time_of};
 pub use transport::Transport;
 pub use websocket::WebSocket;

@@ -131,6 +131,11 @@ impl Control {
         }
     }
 
+    /// Whether all connections were dropped.
+    pub fn is_aborted(&self) -> bool {
+        self.0.abort.load(Ordering::Relaxed)
+    }
+
     /// Connections that have not ended yet.
     pub fn connections(&self) -> usize {
         self.0.connections.load(Ordering::Relaxed)

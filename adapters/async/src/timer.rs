@@ -1,13 +1,15 @@
 //! What tells the time.
 
+use core::fmt;
 use core::task::{Context, Poll};
+use core::time::Duration;
 use std::sync::OnceLock;
 use std::time::Instant;
 
 use sockeye_core::Time;
 
 /// A runtime's clock.
-pub trait Clock {
+pub trait Clock: 'static {
     /// The present moment, on the time line of [`time_of`].
     fn now() -> Time;
 }
@@ -26,12 +28,109 @@ pub trait Timer {
     fn poll_until(&mut self, deadline: Time, now: Time, cx: &mut Context<'_>) -> Poll<()>;
 }
 
+/// A runtime's own timer, for one moment at a time.
+pub trait Sleep: Unpin {
+    /// The clock that it goes by.
+    type Clock: Clock;
+
+    /// A timer that is set to `at`.
+    fn until(at: Time) -> Self;
+
+    /// Sets it anew.
+    fn reset(&mut self, at: Time);
+
+    /// Ready once the moment has come; until then the task is woken when it does.
+    fn poll_elapsed(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+}
+
+/// A timer of a runtime's, made when it is first needed and set again only when
+/// its time has come or an earlier one is wanted.
+pub struct Alarm<Z>(Option<Armed<Z>>);
+
+struct Armed<Z> {
+    at: Time,
+    sleep: Z,
+}
+
+impl<Z> Default for Alarm<Z> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<Z: Sleep> Timer for Alarm<Z> {
+    fn now(&self) -> Time {
+        Z::Clock::now()
+    }
+
+    fn poll_until(&mut self, deadline: Time, now: Time, cx: &mut Context<'_>) -> Poll<()> {
+        let armed = self.0.get_or_insert_with(|| Armed {
+            at: deadline,
+            sleep: Z::until(deadline),
+        });
+        if deadline < armed.at || armed.at <= now {
+            armed.set(deadline);
+        }
+        match armed.sleep.poll_elapsed(cx) {
+            Poll::Ready(()) if armed.at < deadline => {
+                // An old wake-up: there is a rest to wait for.
+                armed.set(deadline);
+                armed.sleep.poll_elapsed(cx)
+            }
+            polled => polled,
+        }
+    }
+}
+
+impl<Z: Sleep> Armed<Z> {
+    fn set(&mut self, at: Time) {
+        self.at = at;
+        self.sleep.reset(at);
+    }
+}
+
+impl<Z> fmt::Debug for Alarm<Z> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Alarm")
+            .field(&self.0.as_ref().map(|armed| armed.at))
+            .finish()
+    }
+}
+
 /// The time line that all connections of a process share.
 ///
 /// Its epoch is the first moment that was asked for.
 #[must_use]
 pub fn time_of(instant: Instant) -> Time {
-    static EPOCH: OnceLock<Instant> = OnceLock::new();
-    let elapsed = instant.saturating_duration_since(*EPOCH.get_or_init(|| instant));
+    let elapsed = instant.saturating_duration_since(epoch(instant));
     Time::ZERO + elapsed
+}
+
+/// The moment that [`time_of`] gives `time` for.
+#[must_use]
+pub fn instant_of(time: Time) -> Instant {
+    let since = time.saturating_since(Time::ZERO);
+    let epoch = epoch(Instant::now());
+    // Beyond what the system can name it is never in any case.
+    let never = || epoch + Duration::from_secs(100 * 365 * 24 * 3600);
+    epoch.checked_add(since).unwrap_or_else(never)
+}
+
+fn epoch(first: Instant) -> Instant {
+    static EPOCH: OnceLock<Instant> = OnceLock::new();
+    *EPOCH.get_or_init(|| first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_line_leads_there_and_back() {
+        let begin = time_of(Instant::now());
+        for seconds in [0, 1, 1_000_000] {
+            let time = begin + Duration::from_secs(seconds);
+            assert_eq!(time_of(instant_of(time)), time);
+        }
+    }
 }
