@@ -9,6 +9,8 @@
 //! | none | [`core`]: the protocol alone, for a runtime of your own |
 //! | `handler` | and `handler`: services, handlers, routes, without I/O |
 //! | `tokio` | and `tokio`: `serve`, `accept` and `connect` on tokio |
+//! | `async-std` | and `async_std`: the same on async-std |
+//! | `smol` | and `smol`: the same on smol |
 //!
 //! # A server
 //!
@@ -81,3 +83,11 @@ pub use sockeye_handler as handler;
 #[cfg(feature = "tokio")]
 #[doc(inline)]
 pub use sockeye_tokio as tokio;
+
+#[cfg(feature = "async-std")]
+#[doc(inline)]
+pub use sockeye_async_std::async_std;
+
+#[cfg(feature = "smol")]
+#[doc(inline)]
+pub use sockeye_async_std::smol;
