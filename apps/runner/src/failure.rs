@@ -21,8 +21,8 @@ pub(crate) enum Failure {
         error: io::Error,
     },
     /// A client has no connection; the adapter's error says whom to.
-    #[cfg(feature = "tokio")]
-    Connect(sockeye_tokio::ConnectError),
+    #[cfg(feature = "async")]
+    Connect(sockeye_async::ConnectError),
     /// A client's connection ended badly.
     Ended { url: String, closed: Closed },
     /// A signal came before a client had its connection.
@@ -33,11 +33,11 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Config(_) | Self::Listen { .. } | Self::System { .. } => ExitCode::from(2),
-            #[cfg(feature = "tokio")]
+            #[cfg(feature = "async")]
             Self::Connect(
-                sockeye_tokio::ConnectError::Url { .. } | sockeye_tokio::ConnectError::Tls { .. },
+                sockeye_async::ConnectError::Url { .. } | sockeye_async::ConnectError::Tls { .. },
             ) => ExitCode::from(2),
-            #[cfg(feature = "tokio")]
+            #[cfg(feature = "async")]
             Self::Connect(_) => ExitCode::FAILURE,
             Self::Ended { .. } | Self::Interrupted { .. } => ExitCode::FAILURE,
         }
@@ -48,8 +48,8 @@ impl Failure {
     /// What stands below the sentence: the answer of a server that refused.
     pub(crate) fn details(&self) -> Vec<String> {
         const LINES: usize = 100;
-        #[cfg(feature = "tokio")]
-        if let Self::Connect(sockeye_tokio::ConnectError::Rejected { response, .. }) = self {
+        #[cfg(feature = "async")]
+        if let Self::Connect(sockeye_async::ConnectError::Rejected { response, .. }) = self {
             let body = String::from_utf8_lossy(response.content());
             let fields = response
                 .fields()
@@ -71,7 +71,7 @@ impl fmt::Display for Failure {
             Self::Config(error) => error.fmt(f),
             Self::Listen { address, error } => write!(f, "cannot listen on {address}: {error}"),
             Self::System { what, error } => write!(f, "cannot {what}: {error}"),
-            #[cfg(feature = "tokio")]
+            #[cfg(feature = "async")]
             Self::Connect(error) => error.fmt(f),
             Self::Ended { url, closed } => {
                 let how = closed.to_string();
