@@ -1,7 +1,8 @@
-//! What the tests with two parties share: a server on a free port, and a peer that
-//! writes and reads the wire by hand.
+//! What the tests with two parties share: the adapters under one trait, a server on a
+//! free port, and a peer that writes and reads the wire by hand.
 
 extern crate alloc;
 
+pub mod adapter;
 pub mod server;
 pub mod wire;

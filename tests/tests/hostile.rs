@@ -12,9 +12,12 @@ use std::time::Instant;
 
 use socket2::{Domain, Socket, Type};
 use sockeye_core::{Cause, Timeout};
-use sockeye_tests::server::TestServer;
+use sockeye_tests::adapter::tokio::Tokio;
+use sockeye_tests::server;
 use sockeye_tests::wire::{BINARY, CONTINUATION, FIN, PING, Raw, TEXT, UPGRADE, frame};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
+type TestServer = server::TestServer<Tokio>;
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;

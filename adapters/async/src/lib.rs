@@ -1,15 +1,17 @@
 //! What the asynchronous adapters of Sockeye share.
 //!
 //! There is no runtime below this crate: it polls a [`Transport`] and a [`Timer`].
-//! An adapter implements the two for its runtime, and adds what only a runtime
-//! can do: resolve names, connect, listen, spawn.
+//! An adapter implements the first for the streams of its runtime and [`Sleep`] for
+//! its timers, and says in [`Listener`] and [`Dial`] how to do what only a runtime
+//! can: accept, spawn, resolve names, connect.
 //!
 //! - [`Driver`] is the loop that drives any [`Endpoint`](sockeye_core::Endpoint):
 //!   reads, writes and deadlines, one short function for each.
 //! - [`WebSocket`] is a driver over [`Messages`](sockeye_core::Messages), to receive
 //!   from and send to; [`connect`] and [`accept`] open one over any transport.
 //! - [`Connection`] is a driver over a [`Session`](sockeye_handler::Session), the
-//!   task of one connection of a server; an [`Acceptor`] makes them.
+//!   task of one connection of a server; an [`Acceptor`] makes them, and [`serve`]
+//!   is the task that accepts.
 //!
 //! # Memory
 //!
@@ -22,7 +24,9 @@ extern crate alloc;
 mod deadlines;
 mod driver;
 mod open;
+mod reach;
 mod serve;
+mod server;
 mod split;
 mod timer;
 mod transport;
@@ -30,15 +34,14 @@ mod websocket;
 
 pub use driver::Driver;
 pub use open::{accept, connect};
+pub use reach::{Dial, connect_to};
 pub use serve::{Acceptor, Connection, Control};
-#[doc(no_inline)]
-pub use sockeye_common::opening::Target;
+pub use server::{Accepting, Listener, ServeOptions, Server, serve};
 #[doc(no_inline)]
 pub use sockeye_common::{
-    ACCEPTS, AcceptError, BACK_OFF, ConnectError, ConnectOptions, Shutdown, Until,
-    is_of_one_connection, time_of,
+    AcceptError, ConnectError, ConnectOptions, Shutdown, Until, instant_of, time_of,
 };
 pub use split::{RecvHalf, SendHalf};
-pub use timer::{Clock, Timer};
+pub use timer::{Alarm, Clock, Sleep, Timer};
 pub use transport::Transport;
 pub use websocket::WebSocket;

@@ -97,6 +97,11 @@ impl Control {
         }
     }
 
+    /// Whether all connections were dropped.
+    pub fn is_aborted(&self) -> bool {
+        self.0.state.phase() == Phase::Aborting
+    }
+
     /// Connections that have not ended yet.
     pub fn connections(&self) -> usize {
         self.0.state.connections()

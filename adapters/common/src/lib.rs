@@ -30,4 +30,4 @@ pub use gate::{Gate, Phase, ServerState, Shutdown};
 pub use opening::ConnectOptions;
 pub use output::{SLICES, gather};
 pub use sending::{Until, begin_close};
-pub use time::time_of;
+pub use time::{instant_of, time_of};

@@ -36,10 +36,12 @@ mod connect;
 mod serve;
 mod stream;
 
-pub use clock::{Alarm, TokioClock};
+pub use clock::{Alarm, TokioClock, TokioSleep};
 pub use connect::{accept, connect, connect_over};
-pub use serve::{ServeOptions, Server, listen, serve};
-pub use sockeye_async::{AcceptError, ConnectError, ConnectOptions, Shutdown};
+pub use serve::{listen, serve};
+pub use sockeye_async::{
+    AcceptError, ConnectError, ConnectOptions, ServeOptions, Server, Shutdown,
+};
 pub use stream::Stream;
 
 use tokio::net::TcpStream;

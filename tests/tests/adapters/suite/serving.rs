@@ -6,12 +6,16 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::Instant;
 
+use sockeye_async::Shutdown;
 use sockeye_core::{Cause, CloseCode, Initiator, Timeout};
-use sockeye_tests::server::TestServer;
+use sockeye_tests::server;
 use sockeye_tests::wire::{
     BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, Raw, TEXT, UPGRADE, frame,
 };
-use sockeye_tokio::Shutdown;
+
+use super::Adapter;
+
+type TestServer = server::TestServer<Adapter>;
 
 fn server() -> TestServer {
     TestServer::start(|_, _| {})
