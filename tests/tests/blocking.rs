@@ -148,22 +148,30 @@ fn a_silent_peer_is_pinged_and_given_up_while_recv_waits() {
 
 #[test]
 fn a_program_that_was_busy_hears_the_pong_before_the_deadline_counts() {
+    let pong_timeout = Duration::from_millis(500);
     let mut config = Config::default();
     config.ping_interval = Some(Duration::from_millis(100));
-    config.pong_timeout = Duration::from_millis(100);
-    let (pinged, busy) = std::sync::mpsc::channel();
+    config.pong_timeout = pong_timeout;
+    let (pinged, was_pinged) = std::sync::mpsc::channel();
+    let (busy, is_busy) = std::sync::mpsc::channel();
     let (address, server) = serve(config, move |mut ws| {
-        // Until a Ping is out.
-        assert_eq!(ws.recv_timeout(Duration::from_millis(150)), Err(TimedOut));
-        // Busy, until long after the answer has come and the deadline has passed.
-        busy.recv().expect("a word");
+        while was_pinged.try_recv().is_err() {
+            let waited = ws.recv_timeout(Duration::from_millis(20));
+            assert_eq!(waited, Err(TimedOut));
+        }
+        busy.send(()).expect("somebody waits");
+        // Until long after the answer has come and the deadline has passed.
+        was_pinged.recv().expect("a word");
         ws.recv()
     });
     let mut raw = Raw::open(address);
     let ping = raw.read();
     assert_eq!(ping.first, FIN | PING);
+    pinged.send(()).expect("it waits");
+    is_busy.recv().expect("it was told");
     raw.send(FIN | PONG, &ping.payload);
-    thread::sleep(Duration::from_millis(300));
+    // The deadline itself is what has to pass.
+    thread::sleep(pong_timeout + Duration::from_millis(200));
     pinged.send(()).expect("it waits");
     raw.send(FIN | TEXT, b"alive");
     assert_eq!(server.join().expect("no panic"), Some("alive".into()));
