@@ -27,10 +27,8 @@ fn main() -> ExitCode {
         None => return misuse("which benchmark?"),
     }
     match options(args) {
-        Ok(options) => {
-            codec::run(&options);
-            ExitCode::SUCCESS
-        }
+        Ok(options) if codec::run(&options) => ExitCode::SUCCESS,
+        Ok(_) => misuse("no row, or no contender, has such a name"),
         Err(fault) => misuse(&fault),
     }
 }

@@ -81,6 +81,9 @@ const TARGET_FROM: usize = 16 << 10;
 /// Reads shorter than this are not worth a system call of their own.
 const TARGET_LEAST: u64 = 4 << 10;
 
+/// How much must have arrived for a kept buffer that is many times larger.
+const TARGET_KEPT: usize = 64 << 10;
+
 /// Bytes by which a buffer may exceed twice what has arrived.
 const SLACK: usize = 4 << 10;
 
@@ -560,12 +563,18 @@ impl Binary {
         if let Some(room) = self.bytes.get_mut(start..self.filled) {
             return mask::copy(room, piece, key);
         }
-        self.bytes.truncate(start);
         if self.filled > self.bytes.capacity() {
             let paid = 2 * self.filled + SLACK;
             let wanted = paid.min(self.filled.saturating_add(to_come));
+            if let Some(kept) = buffers::take(wanted, paid) {
+                self.go_on_in(kept, start);
+                let room = self.bytes.get_mut(start..self.filled).unwrap_or_default();
+                return mask::copy(room, piece, key);
+            }
+            self.bytes.truncate(start);
             self.bytes.reserve_exact(wanted - start);
         }
+        self.bytes.truncate(start);
         mask::append(&mut self.bytes, piece, key);
     }
 
@@ -574,8 +583,17 @@ impl Binary {
     fn target(&mut self, remaining: usize) -> &mut [u8] {
         let room = self.filled.min(remaining);
         if self.filled == self.bytes.len() {
-            if self.filled >= buffers::LARGE && self.bytes.capacity() < self.filled + remaining {
-                self.adopt(buffers::take());
+            let end = self.filled + room;
+            // There is one of this size per thread, and a whole message paid for it.
+            let most = if self.filled >= TARGET_KEPT {
+                16 * end
+            } else {
+                2 * end
+            };
+            if self.bytes.capacity() < end
+                && let Some(kept) = buffers::take(end, most)
+            {
+                self.go_on_in(kept, self.filled);
             }
             if self.bytes.len() < self.filled + room {
                 self.bytes.reserve_exact(room);
@@ -586,18 +604,10 @@ impl Binary {
         self.bytes.get_mut(self.filled..end).unwrap_or_default()
     }
 
-    /// Goes on in a kept buffer if it is larger.
-    fn adopt(&mut self, mut kept: Vec<u8>) {
-        let Some(room) = kept.get_mut(..self.filled) else {
-            return;
-        };
-        let received = self.bytes.get(..self.filled).unwrap_or_default();
-        for (to, from) in room
-            .chunks_mut(crate::utf8::COPY_PIECE)
-            .zip(received.chunks(crate::utf8::COPY_PIECE))
-        {
-            to.copy_from_slice(from);
-        }
+    /// Moves the first `len` bytes, which were received, to a kept buffer.
+    fn go_on_in(&mut self, mut kept: Vec<u8>, len: usize) {
+        let received = self.bytes.get(..len).unwrap_or_default();
+        mask::copy(kept.get_mut(..len).unwrap_or_default(), received, [0; 4]);
         self.bytes = kept;
     }
 

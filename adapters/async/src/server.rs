@@ -107,7 +107,7 @@ impl Server {
     /// code of `shutdown`, and what has not ended by its timeout is dropped.
     ///
     /// Returns how many had to be dropped. Cancel-safe: the server ends all the
-    /// same, unless it is dropped.
+    /// same, unless it is dropped. Of several calls the first says how it ends.
     pub async fn shut_down(&mut self, shutdown: Shutdown) -> usize {
         self.control.shut_down(shutdown);
         poll_fn(|cx| self.end.poll(cx)).await;
