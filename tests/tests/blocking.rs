@@ -4,6 +4,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::channel;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
@@ -148,31 +149,29 @@ fn a_silent_peer_is_pinged_and_given_up_while_recv_waits() {
 
 #[test]
 fn a_program_that_was_busy_hears_the_pong_before_the_deadline_counts() {
-    let pong_timeout = Duration::from_millis(500);
     let mut config = Config::default();
     config.ping_interval = Some(Duration::from_millis(100));
-    config.pong_timeout = pong_timeout;
-    let (pinged, was_pinged) = std::sync::mpsc::channel();
-    let (busy, is_busy) = std::sync::mpsc::channel();
+    config.pong_timeout = Duration::from_millis(500);
+    let (word, words) = channel();
+    let (is_busy, busy) = channel();
     let (address, server) = serve(config, move |mut ws| {
-        while was_pinged.try_recv().is_err() {
-            let waited = ws.recv_timeout(Duration::from_millis(20));
-            assert_eq!(waited, Err(TimedOut));
+        // Until a Ping is out.
+        while words.try_recv().is_err() {
+            assert_eq!(ws.recv_timeout(Duration::from_millis(10)), Err(TimedOut));
         }
-        busy.send(()).expect("somebody waits");
-        // Until long after the answer has come and the deadline has passed.
-        was_pinged.recv().expect("a word");
+        // Busy, until long after the answer has come and the deadline has passed.
+        is_busy.send(()).expect("it waits");
+        words.recv().expect("a word");
         ws.recv()
     });
     let mut raw = Raw::open(address);
     let ping = raw.read();
     assert_eq!(ping.first, FIN | PING);
-    pinged.send(()).expect("it waits");
-    is_busy.recv().expect("it was told");
+    word.send(()).expect("it waits");
+    busy.recv().expect("a word");
     raw.send(FIN | PONG, &ping.payload);
-    // The deadline itself is what has to pass.
-    thread::sleep(pong_timeout + Duration::from_millis(200));
-    pinged.send(()).expect("it waits");
+    thread::sleep(Duration::from_millis(700));
+    word.send(()).expect("it waits");
     raw.send(FIN | TEXT, b"alive");
     assert_eq!(server.join().expect("no panic"), Some("alive".into()));
 }
@@ -250,6 +249,21 @@ fn a_sending_half_needs_nobody_who_receives() {
     }
     sender.flush().expect("open");
     assert!(server.join().expect("no panic"));
+}
+
+#[test]
+fn a_sending_half_goes_on_beside_a_receiving_half_that_waits_for_ever() {
+    let (address, server) = serve(quiet(), |mut ws| {
+        (0..100).all(|_| ws.recv().is_some_and(|m| m.as_bytes().len() == 100_000))
+    });
+    let (sender, mut receiver) = client(address).split();
+    let receiving = thread::spawn(move || receiver.recv());
+    for _ in 0..100 {
+        sender.send(vec![7; 100_000]).expect("open");
+    }
+    sender.flush().expect("open");
+    assert!(server.join().expect("no panic"));
+    assert_eq!(receiving.join().expect("no panic"), None);
 }
 
 #[test]

@@ -8,6 +8,10 @@ use mio::net::TcpStream;
 use sockeye_common::{SLICES, gather, scratch};
 use sockeye_core::{Endpoint, Output, Time, Transmit};
 
+/// Whether a call that moved less than it could have says as much as one that would have
+/// blocked. Elsewhere only the latter has the system tell the next change.
+const SHORT_IS_LAST: bool = cfg!(unix);
+
 /// A non-blocking socket that is registered for edges.
 ///
 /// An edge comes once, so what it said is kept until a call finds that it does not
@@ -76,7 +80,7 @@ impl Wire {
             && let Some(transmit) = endpoint.poll_transmit()
         {
             let written = match transmit {
-                Transmit::Write(output) => write_once(&mut self.stream, output),
+                Transmit::Write(output) => self.write_once(output),
                 Transmit::Shutdown => {
                     // A socket that cannot be shut down is as good as one that is.
                     let _ = self.stream.shutdown(Shutdown::Write);
@@ -102,11 +106,29 @@ impl Wire {
     fn read_into(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.stream.read(buffer);
         match &read {
-            Ok(n) => self.readable = *n == buffer.len() || self.ended,
+            Ok(n) => self.readable = *n == buffer.len() || self.ended || !SHORT_IS_LAST,
             Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable = false,
             Err(_) => {}
         }
         read
+    }
+
+    /// One write: of the one slice there usually is, or of several together. A short one
+    /// means that there is no more room for now.
+    fn write_once(&mut self, output: Output<'_>) -> io::Result<usize> {
+        let (written, offered) = if output.is_single() {
+            let slice = output.first();
+            (self.stream.write(slice), slice.len())
+        } else {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let slices = gather(&output, &mut slices);
+            let offered = slices.iter().map(|slice| slice.len()).sum();
+            (self.stream.write_vectored(slices), offered)
+        };
+        if let Ok(n) = &written {
+            self.writable = *n == offered || !SHORT_IS_LAST;
+        }
+        written
     }
 }
 
@@ -121,14 +143,4 @@ fn progress(endpoint: &mut impl Endpoint, read: io::Result<usize>, now: Time) ->
         },
     }
     None
-}
-
-/// One write: of the one slice there usually is, or of several together.
-fn write_once(stream: &mut TcpStream, output: Output<'_>) -> io::Result<usize> {
-    if output.is_single() {
-        stream.write(output.first())
-    } else {
-        let mut slices = [IoSlice::new(&[]); SLICES];
-        stream.write_vectored(gather(&output, &mut slices))
-    }
 }
