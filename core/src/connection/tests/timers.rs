@@ -130,8 +130,10 @@ fn a_peer_that_takes_no_output_is_given_up_and_progress_gives_it_time() {
 #[test]
 fn a_time_shorter_than_the_clock_counts_is_refused() {
     let too_short = Duration::from_nanos(999);
-    let mut config = Config::default();
-    config.pong_timeout = too_short;
+    let mut config = Config {
+        pong_timeout: too_short,
+        ..Config::default()
+    };
     assert_eq!(
         config.clone().share().err(),
         Some(crate::ConfigError::PongTimeout)
