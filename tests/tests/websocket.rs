@@ -258,7 +258,7 @@ async fn a_receiving_half_that_waits_is_told_when_its_own_close_is_not_answered(
     let (mut send, mut recv) = client.split();
     let receiver = tokio::spawn(async move {
         assert_eq!(recv.recv().await, None);
-        recv.closed().map(|closed| closed.cause.clone())
+        recv.closed().map(|closed| closed.cause)
     });
     tokio::task::yield_now().await;
     send.close(CloseCode::NORMAL, "").await.expect("a code");
