@@ -11,6 +11,7 @@
 //! | `tokio` | and `tokio`: `serve`, `accept` and `connect` on tokio |
 //! | `async-std` | and `async_std`: the same on async-std |
 //! | `smol` | and `smol`: the same on smol |
+//! | `mio` | and `mio`: `serve` on event loops, blocking `accept` and `connect`, no runtime |
 //!
 //! # A server
 //!
@@ -91,3 +92,12 @@ pub use sockeye_async_std::async_std;
 #[cfg(feature = "smol")]
 #[doc(inline)]
 pub use sockeye_async_std::smol;
+
+#[cfg(feature = "mio")]
+#[doc(inline)]
+pub use sockeye_mio as mio;
+
+/// The README's examples are tests.
+#[cfg(all(doctest, feature = "tokio"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

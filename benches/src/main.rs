@@ -8,10 +8,11 @@ mod wire;
 use std::process::ExitCode;
 
 const USAGE: &str = "\
-usage: cargo run --release -- codec [--rounds N] [--filter TEXT] [--quick]
+usage: cargo run --release -- codec [--rounds N] [--filter TEXT] [--only TEXT] [--quick]
 
   --rounds N     measure N times, and print the medians (15)
   --filter TEXT  only the rows whose name contains TEXT
+  --only TEXT    only the contenders whose name contains TEXT
   --quick        one short round: to see that all of it works";
 
 fn main() -> ExitCode {
@@ -26,10 +27,8 @@ fn main() -> ExitCode {
         None => return misuse("which benchmark?"),
     }
     match options(args) {
-        Ok(options) => {
-            codec::run(&options);
-            ExitCode::SUCCESS
-        }
+        Ok(options) if codec::run(&options) => ExitCode::SUCCESS,
+        Ok(_) => misuse("no row, or no contender, has such a name"),
         Err(fault) => misuse(&fault),
     }
 }
@@ -38,6 +37,7 @@ fn options(mut args: impl Iterator<Item = String>) -> Result<codec::Options, Str
     let mut options = codec::Options {
         rounds: 15,
         filter: String::new(),
+        only: String::new(),
         quick: false,
     };
     while let Some(arg) = args.next() {
@@ -48,6 +48,7 @@ fn options(mut args: impl Iterator<Item = String>) -> Result<codec::Options, Str
                 _ => return Err("--rounds needs a number above 0".into()),
             },
             "--filter" => options.filter = value()?,
+            "--only" => options.only = value()?,
             "--quick" => {
                 options.quick = true;
                 options.rounds = 1;

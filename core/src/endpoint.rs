@@ -59,6 +59,13 @@ pub trait Endpoint {
         self.is_drained()
     }
 
+    /// Whether somebody else could have work for it, so that it needs a waker.
+    ///
+    /// For drivers to which a waker costs something; it stays so until the end.
+    fn wants_waker(&self) -> bool {
+        false
+    }
+
     /// Keeps the waker to be woken when there is work from elsewhere, such as a
     /// message that another thread sends.
     fn set_waker(&mut self, waker: &Waker) {

@@ -159,21 +159,39 @@ impl Header {
     /// Appends the header in its shortest form.
     #[inline]
     pub fn encode(&self, out: &mut Vec<u8>) {
+        self.parts(|part| out.extend_from_slice(part));
+    }
+
+    /// The header in its shortest form, and how long that is.
+    pub(crate) fn encoded(&self) -> ([u8; Self::MAX_ENCODED], usize) {
+        let mut encoded = [0; Self::MAX_ENCODED];
+        let mut len = 0;
+        self.parts(|part| {
+            let room = encoded.iter_mut().skip(len);
+            room.zip(part).for_each(|(to, from)| *to = *from);
+            len += part.len();
+        });
+        (encoded, len)
+    }
+
+    /// The header in parts whose lengths the compiler knows.
+    #[inline(always)]
+    fn parts(&self, mut part: impl FnMut(&[u8])) {
         let first = if self.fin { FIN } else { 0 } | self.opcode as u8;
         let mask = if self.mask.is_some() { MASK } else { 0 };
         match self.len {
-            0..126 => out.extend_from_slice(&[first, mask | self.len as u8]),
+            0..126 => part(&[first, mask | self.len as u8]),
             126..0x1_0000 => {
                 let [a, b] = (self.len as u16).to_be_bytes();
-                out.extend_from_slice(&[first, mask | 126, a, b]);
+                part(&[first, mask | 126, a, b]);
             }
             _ => {
-                out.extend_from_slice(&[first, mask | 127]);
-                out.extend_from_slice(&self.len.to_be_bytes());
+                part(&[first, mask | 127]);
+                part(&self.len.to_be_bytes());
             }
         }
         if let Some(key) = self.mask {
-            out.extend_from_slice(&key);
+            part(&key);
         }
     }
 }
@@ -269,6 +287,8 @@ mod tests {
             let mut bytes = Vec::new();
             header.encode(&mut bytes);
             let encoded = bytes.len();
+            let (array, len) = header.encoded();
+            prop_assert_eq!(&array[..len], &bytes);
             // RFC 6455 §5.2: the shortest form.
             let extended = match header.len {
                 0..126 => 0,

@@ -81,6 +81,9 @@ const TARGET_FROM: usize = 16 << 10;
 /// Reads shorter than this are not worth a system call of their own.
 const TARGET_LEAST: u64 = 4 << 10;
 
+/// How much must have arrived for a kept buffer that is many times larger.
+const TARGET_KEPT: usize = 64 << 10;
+
 /// Bytes by which a buffer may exceed twice what has arrived.
 const SLACK: usize = 4 << 10;
 
@@ -309,11 +312,11 @@ impl Receiver {
         message.received += piece.len() as u64;
     }
 
-    /// Lets go of what the last step handed out.
+    /// Lets go of what the last step handed out, and of what nothing needs any more.
     fn retire(&mut self) {
         let Some(open) = &mut self.open else { return };
         match open.spent {
-            Spent::Nothing => return,
+            Spent::Nothing => {}
             Spent::Control => open.control.len = 0,
             Spent::Message => {
                 if let Some(message) = open.message.take() {
@@ -457,6 +460,12 @@ impl Receiver {
         frame.remaining -= len as u64;
         let (opcode, remaining) = (frame.opcode, frame.remaining);
         let last = remaining == 0 && frame.fin;
+        // Without FIN there is no telling: buffers then grow in proportion.
+        let to_come = if frame.fin {
+            clamp(remaining)
+        } else {
+            usize::MAX
+        };
         if remaining == 0 {
             open.frame = None;
         }
@@ -480,13 +489,13 @@ impl Receiver {
         let kind = message.kind;
         match (kind, config.delivery) {
             (MessageKind::Text, Delivery::Messages) => {
-                message.reserve_text(piece.len(), clamp(remaining));
+                message.reserve_text(piece.len(), to_come);
                 let text = &mut message.text;
                 message.utf8.feed(piece, |whole| text.push_str(whole))?;
             }
             (MessageKind::Text, Delivery::Chunks) => message.utf8.feed(piece, |_| ())?,
             (MessageKind::Binary, Delivery::Messages) => {
-                message.binary.push(piece, key, clamp(remaining));
+                message.binary.push(piece, key, to_come);
             }
             (MessageKind::Binary, Delivery::Chunks) => {}
         }
@@ -525,15 +534,15 @@ impl Message {
         }
     }
 
-    /// Makes room for a piece, and for more of its frame as far as what has arrived
-    /// pays for it.
-    fn reserve_text(&mut self, piece: usize, remaining: usize) {
+    /// Makes room for a piece, and for what is to come as far as what has arrived pays
+    /// for it.
+    fn reserve_text(&mut self, piece: usize, to_come: usize) {
         let text = &mut self.text;
         // A character that the last piece cut may come on top.
         let needed = text.len() + piece + 3;
         if needed > text.capacity() {
             let paid = 2 * needed + SLACK;
-            text.reserve_exact(paid.min(needed.saturating_add(remaining)) - text.len());
+            text.reserve_exact(paid.min(needed.saturating_add(to_come)) - text.len());
         }
     }
 }
@@ -547,20 +556,25 @@ struct Binary {
 }
 
 impl Binary {
-    /// Appends a masked piece of a frame of which `remaining` more bytes were
-    /// announced.
-    fn push(&mut self, piece: &[u8], key: Key, remaining: usize) {
+    /// Appends a masked piece of a message of which at most `to_come` more bytes follow.
+    fn push(&mut self, piece: &[u8], key: Key, to_come: usize) {
         let start = self.filled;
         self.filled += piece.len();
         if let Some(room) = self.bytes.get_mut(start..self.filled) {
             return mask::copy(room, piece, key);
         }
-        self.bytes.truncate(start);
         if self.filled > self.bytes.capacity() {
             let paid = 2 * self.filled + SLACK;
-            let wanted = paid.min(self.filled.saturating_add(remaining));
+            let wanted = paid.min(self.filled.saturating_add(to_come));
+            if let Some(kept) = buffers::take(wanted, paid) {
+                self.go_on_in(kept, start);
+                let room = self.bytes.get_mut(start..self.filled).unwrap_or_default();
+                return mask::copy(room, piece, key);
+            }
+            self.bytes.truncate(start);
             self.bytes.reserve_exact(wanted - start);
         }
+        self.bytes.truncate(start);
         mask::append(&mut self.bytes, piece, key);
     }
 
@@ -569,8 +583,17 @@ impl Binary {
     fn target(&mut self, remaining: usize) -> &mut [u8] {
         let room = self.filled.min(remaining);
         if self.filled == self.bytes.len() {
-            if self.filled >= buffers::LARGE && self.bytes.capacity() < self.filled + remaining {
-                self.adopt(buffers::take());
+            let end = self.filled + room;
+            // There is one of this size per thread, and a whole message paid for it.
+            let most = if self.filled >= TARGET_KEPT {
+                16 * end
+            } else {
+                2 * end
+            };
+            if self.bytes.capacity() < end
+                && let Some(kept) = buffers::take(end, most)
+            {
+                self.go_on_in(kept, self.filled);
             }
             if self.bytes.len() < self.filled + room {
                 self.bytes.reserve_exact(room);
@@ -581,18 +604,10 @@ impl Binary {
         self.bytes.get_mut(self.filled..end).unwrap_or_default()
     }
 
-    /// Goes on in a kept buffer if it is larger.
-    fn adopt(&mut self, mut kept: Vec<u8>) {
-        let Some(room) = kept.get_mut(..self.filled) else {
-            return;
-        };
-        let received = self.bytes.get(..self.filled).unwrap_or_default();
-        for (to, from) in room
-            .chunks_mut(crate::utf8::COPY_PIECE)
-            .zip(received.chunks(crate::utf8::COPY_PIECE))
-        {
-            to.copy_from_slice(from);
-        }
+    /// Moves the first `len` bytes, which were received, to a kept buffer.
+    fn go_on_in(&mut self, mut kept: Vec<u8>, len: usize) {
+        let received = self.bytes.get(..len).unwrap_or_default();
+        mask::copy(kept.get_mut(..len).unwrap_or_default(), received, [0; 4]);
         self.bytes = kept;
     }
 

@@ -131,6 +131,52 @@ fn main() -> io::Result<()> {
         ],
     )?;
 
+    let answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
+        Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
+        Sec-WebSocket-Protocol: chat\r\n\r\n";
+    let refusal = "HTTP/1.1 403 Forbidden\r\nContent-Length: 3\r\n\r\nno!";
+    write(
+        "handshake_client",
+        &[
+            ("example", &handshake(answer)),
+            (
+                "example_and_a_frame",
+                &handshake(&(answer.to_owned() + "\u{1}\u{3}Hel")),
+            ),
+            ("limits", &[b"\x00\x03", answer.as_bytes()].concat()),
+            (
+                "interim",
+                &handshake(&("HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n".to_owned() + answer)),
+            ),
+            ("wrong_key", &handshake(&answer.replace("s3p", "s3q"))),
+            (
+                "not_offered",
+                &handshake(&answer.replace(": chat", ": other")),
+            ),
+            (
+                "extension",
+                &handshake(&answer.replace("Protocol: chat", "Extensions: permessage-deflate")),
+            ),
+            ("refusal", &handshake(refusal)),
+            (
+                "refusal_until_eof",
+                &handshake(&refusal.replace("Content-Length: 3\r\n", "")),
+            ),
+            (
+                "refusal_chunked",
+                &handshake(
+                    "HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\r\nno!\r\n0\r\nT: t\r\n\r\n",
+                ),
+            ),
+            (
+                "redirect",
+                &handshake("HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"),
+            ),
+            ("bare_line_feed", &handshake(&answer.replace("\r\n", "\n"))),
+            ("ssh", &handshake("SSH-2.0-OpenSSH\r\n")),
+        ],
+    )?;
+
     // Settings (1 client, 2 small limits, 4 chunks, 8 idle time-out, 16 no pings, 32 echo), the
     // way it ends, and operations as `src/connection/operation.rs` reads them.
     write("connection", &[

@@ -1,6 +1,6 @@
 //! The header codec, and a connection that is fed with raw bytes.
 
-use sockeye_core::{Connection, Header, Role, SharedConfig, Time};
+use sockeye_core::{Connection, Endpoint, Header, Messages, Role, SharedConfig, Time};
 
 use crate::connection::{Seen, events, opposite};
 
@@ -60,10 +60,31 @@ fn connect(data: &[u8], role: Role) {
         // Long inputs are for what they say, not for each of their bytes.
         let width = width + data.len() / 500;
         assert_eq!(run(width), whole, "in pieces of {width}");
+        assert_eq!(
+            items(data, role, width),
+            whole,
+            "as items, of pieces of {width}"
+        );
     }
     let ends = whole.iter().filter(|seen| matches!(seen, Seen::Closed(_)));
     let last = matches!(whole.last(), Some(Seen::Closed(_)));
     assert_eq!(ends.count(), usize::from(last), "{whole:?}");
+}
+
+/// The same through the endpoint that gives one owned message at a time.
+fn items(data: &[u8], role: Role, width: usize) -> Vec<Seen> {
+    let mut messages = Messages::new(open(role), Vec::new());
+    let mut items = Vec::new();
+    for piece in data.chunks(width) {
+        assert!(messages.wants_input());
+        let mut item = messages.handle_input(&mut piece.to_vec(), Time::ZERO);
+        while let Some(some) = item {
+            items.push(some);
+            item = messages.poll_item(Time::ZERO);
+        }
+        assert!(!messages.holds_input());
+    }
+    items.into_iter().map(Seen::from).collect()
 }
 
 fn open(role: Role) -> Connection {

@@ -6,11 +6,13 @@
 
 mod connection;
 mod frame;
-mod handshake;
+mod handshake_client;
+mod handshake_server;
 
 pub use connection::connection;
 pub use frame::frame;
-pub use handshake::handshake_server;
+pub use handshake_client::handshake_client;
+pub use handshake_server::handshake_server;
 
 use std::path::Path;
 use std::{fs, io};

@@ -25,6 +25,11 @@ fn handshake_server() {
 }
 
 #[test]
+fn handshake_client() {
+    replay("handshake_client", sockeye_fuzz::handshake_client);
+}
+
+#[test]
 fn connection() {
     replay("connection", sockeye_fuzz::connection);
 }

@@ -53,6 +53,20 @@ class WrongInput(unittest.TestCase):
     def test_a_flag_without_its_value(self) -> None:
         self.refused_in_one_line("--listen", names="--listen")
 
+    def test_values_that_make_no_sense(self) -> None:
+        for flag, value in [
+            ("--ping-interval", "-1"),
+            ("--ping-interval", "0s"),
+            ("--max-connections", "-1"),
+            ("--max-message", "16XiB"),
+            ("--threads", "0"),
+            ("--subprotocol", "a b"),
+            ("--subprotocol", "a,b"),
+        ]:
+            with self.subTest(flag=flag, value=value):
+                named = "ping interval" if value == "0s" else flag
+                self.refused_in_one_line(flag, value, names=named)
+
     def test_an_unknown_adapter(self) -> None:
         self.refused_in_one_line("--adapter", "steam", names="steam")
 

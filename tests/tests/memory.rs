@@ -7,6 +7,7 @@ use core::net::SocketAddr;
 use core::pin::Pin;
 use core::task::Poll;
 use std::alloc::System;
+use std::io::{Read, Write};
 use std::thread;
 
 use sockeye_handler::{Context, Decision, Handler, Message, Opening, Request, Service};
@@ -21,6 +22,8 @@ use tokio::sync::oneshot;
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const CONNECTIONS: isize = 1000;
+
+const ROUNDS: usize = 1000;
 
 /// What performance asks for: so much more than a bare task that holds the socket.
 const BUDGET: isize = 200;
@@ -107,6 +110,24 @@ async fn until_alive(tasks: usize) {
     }
 }
 
+/// Allocations while small messages go to and fro.
+async fn allocations(address: SocketAddr) -> usize {
+    let echoes = tokio::task::spawn_blocking(move || {
+        let mut raw = Raw::open(address);
+        let message = frame(FIN | BINARY, b"small");
+        let mut echo = [0; 7];
+        let mut round = || {
+            raw.0.write_all(&message).expect("open");
+            raw.0.read_exact(&mut echo).expect("an echo");
+        };
+        (0..ROUNDS).for_each(|_| round());
+        let region = Region::new(ALLOCATOR);
+        (0..ROUNDS).for_each(|_| round());
+        region.change().allocations
+    });
+    echoes.await.expect("no panic")
+}
+
 fn talk(address: SocketAddr) -> Raw {
     let mut raw = Raw::open(address);
     // In pieces, large and small: none of it may leave a buffer behind.
@@ -115,16 +136,16 @@ fn talk(address: SocketAddr) -> Raw {
     raw.write(cut);
     raw.write(rest);
     assert_eq!(raw.read().payload.len(), 100_000);
-    for _ in 0..3 {
-        raw.send(FIN | BINARY, b"small");
-        assert_eq!(raw.read().payload, b"small");
+    for len in [2000, 5] {
+        raw.send(FIN | BINARY, &vec![7; len]);
+        assert_eq!(raw.read().payload.len(), len);
     }
     raw
 }
 
 #[test]
 #[expect(clippy::print_stderr, reason = "the figures are worth seeing")]
-fn an_idle_connection_costs_little_more_than_a_task_that_holds_the_socket() {
+fn an_idle_connection_costs_little_more_than_its_socket_and_a_busy_one_allocates_nothing() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -140,6 +161,7 @@ fn an_idle_connection_costs_little_more_than_a_task_that_holds_the_socket() {
         until_alive(1).await;
         let ours = bytes_each(move || talk(address)).await;
         eprintln!("bytes for an idle connection: {ours}, of a bare task: {floor}");
+        assert_eq!(allocations(address).await, 0, "for {ROUNDS} round trips");
         assert!(
             ours <= floor + BUDGET,
             "{ours} bytes, and {floor} for a bare task"

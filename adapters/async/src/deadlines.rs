@@ -1,11 +1,9 @@
 //! The deadlines of all connections of a server, behind one timer of the runtime.
 
-use alloc::collections::BinaryHeap;
-use core::cmp::Reverse;
-use core::mem;
 use core::task::{Context, Waker};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use sockeye_common::DeadlineHeap;
 use sockeye_core::{Deadline, Time};
 
 /// Wakes tasks at coarse deadlines.
@@ -21,19 +19,14 @@ pub(crate) struct Deadlines(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    places: Vec<Place>,
+    /// By place.
+    wakers: Vec<Option<Waker>>,
     vacant: Vec<u32>,
-    /// Entries whose deadline is not the one of their place are void.
-    heap: BinaryHeap<Reverse<(Deadline, u32)>>,
+    heap: DeadlineHeap,
     /// The task that waits for the first entry ...
     driver: Option<Waker>,
     /// ... at this time.
     next: Option<Deadline>,
-}
-
-struct Place {
-    waker: Option<Waker>,
-    armed: Deadline,
 }
 
 /// No place.
@@ -63,10 +56,8 @@ impl Deadlines {
         let waker = {
             let mut state = self.lock();
             state.vacant.push(place);
-            state.places.get_mut(place as usize).and_then(|place| {
-                place.armed = Deadline::NEVER;
-                place.waker.take()
-            })
+            state.heap.arm(place, Deadline::NEVER);
+            state.wakers.get_mut(place as usize).and_then(Option::take)
         };
         // Outside the lock: the last waker of a task drops the task.
         drop(waker);
@@ -78,7 +69,7 @@ impl Deadlines {
         let (due, next) = {
             let mut state = self.lock();
             let due = state.take_due(now);
-            state.next = state.heap.peek().map(|Reverse((deadline, _))| *deadline);
+            state.next = state.heap.next();
             match &mut state.driver {
                 Some(driver) => driver.clone_from(cx.waker()),
                 driver @ None => *driver = Some(cx.waker().clone()),
@@ -93,8 +84,8 @@ impl Deadlines {
     pub(crate) fn wake_all(&self) {
         let wakers: Vec<Waker> = {
             let state = self.lock();
-            let places = state.places.iter().filter_map(|place| place.waker.as_ref());
-            places.chain(&state.driver).cloned().collect()
+            let wakers = state.wakers.iter().flatten();
+            wakers.chain(&state.driver).cloned().collect()
         };
         wakers.into_iter().for_each(Waker::wake);
     }
@@ -115,29 +106,18 @@ impl Deadlines {
 impl State {
     fn take_place(&mut self) -> u32 {
         self.vacant.pop().unwrap_or_else(|| {
-            self.places.push(Place {
-                waker: None,
-                armed: Deadline::NEVER,
-            });
-            self.places.len() as u32 - 1
+            self.wakers.push(None);
+            self.wakers.len() as u32 - 1
         })
     }
 
     fn arm(&mut self, place: u32, deadline: Deadline, waker: &Waker) -> Option<Waker> {
-        let entry = self.places.get_mut(place as usize)?;
-        entry.armed = deadline;
-        match &mut entry.waker {
+        match self.wakers.get_mut(place as usize)? {
             Some(known) => known.clone_from(waker),
             unknown @ None => *unknown = Some(waker.clone()),
         }
-        if deadline == Deadline::NEVER {
-            return None;
-        }
-        self.heap.push(Reverse((deadline, place)));
-        if self.heap.len() > 64 + 2 * self.places.len() {
-            self.remove_void_entries();
-        }
-        if self.next.is_some_and(|next| next <= deadline) {
+        self.heap.arm(place, deadline);
+        if deadline == Deadline::NEVER || self.next.is_some_and(|next| next <= deadline) {
             return None;
         }
         self.next = Some(deadline);
@@ -146,32 +126,10 @@ impl State {
 
     fn take_due(&mut self, now: Time) -> Vec<Waker> {
         let mut due = Vec::new();
-        while let Some(Reverse((deadline, place))) = self.heap.peek().copied() {
-            if !deadline.is_due(now) {
-                break;
-            }
-            self.heap.pop();
-            let Some(place) = self.places.get_mut(place as usize) else {
-                continue;
-            };
-            if place.armed == deadline {
-                place.armed = Deadline::NEVER;
-                due.extend(place.waker.clone());
-            }
+        while let Some(place) = self.heap.pop_due(now) {
+            due.extend(self.wakers.get(place as usize).cloned().flatten());
         }
         due
-    }
-
-    /// At most one entry for each place stays, so this is worth what it costs.
-    fn remove_void_entries(&mut self) {
-        let mut entries = mem::take(&mut self.heap).into_vec();
-        entries.retain(|Reverse((deadline, place))| {
-            let place = self.places.get(*place as usize);
-            place.is_some_and(|place| place.armed == *deadline)
-        });
-        entries.sort_unstable();
-        entries.dedup();
-        self.heap = entries.into();
     }
 }
 
@@ -260,21 +218,6 @@ mod tests {
         assert_eq!(second, place, "used again");
         poll(&deadlines, at(6), &driver);
         assert_eq!((woken.taken(), other.taken()), (0, 0));
-    }
-
-    #[test]
-    fn deadlines_that_alternate_do_not_pile_up() {
-        let deadlines = Deadlines::default();
-        let (_, waker) = counter();
-        let (_, driver) = counter();
-        let mut place = NOWHERE;
-        for second in 0..10_000 {
-            deadlines.arm(&mut place, Deadline::at(at(100_000)), &waker);
-            deadlines.arm(&mut place, Deadline::at(at(second)), &waker);
-            poll(&deadlines, at(second + 1), &driver);
-        }
-        let state = deadlines.lock();
-        assert!(state.heap.len() <= 64 + 2 * state.places.len());
     }
 
     #[test]

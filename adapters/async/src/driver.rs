@@ -3,17 +3,14 @@
 use core::task::{Context, Poll, ready};
 use std::io::{self, IoSlice};
 
+use sockeye_common::{SLICES, Until, gather, scratch};
 use sockeye_core::{Endpoint, Output, Time, Transmit};
 
-use crate::scratch;
 use crate::timer::Timer;
 use crate::transport::Transport;
 
 /// Reads in one poll; after that the other tasks of the thread have their turn.
 const READS: usize = 16;
-
-/// Slices in one vectored write.
-const SLICES: usize = 16;
 
 /// An endpoint, the transport below it and the timer beside it.
 ///
@@ -26,15 +23,6 @@ pub struct Driver<T, E: Endpoint, C> {
     timer: C,
     /// Read while only writing was asked for; see [`poll_write`](Self::poll_write).
     stash: Option<E::Item>,
-}
-
-/// How much of the output is to leave.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Until {
-    /// So much that what is left is not above the soft mark.
-    BelowMark,
-    /// All of it.
-    Empty,
 }
 
 impl<T: Transport, E: Endpoint, C: Timer> Driver<T, E, C> {
@@ -93,6 +81,10 @@ impl<T: Transport, E: Endpoint, C: Timer> Driver<T, E, C> {
         &self.timer
     }
 
+    pub(crate) fn timer_mut(&mut self) -> &mut C {
+        &mut self.timer
+    }
+
     fn begin(&mut self) -> Time {
         let now = self.timer.now();
         if let Some(spare) = scratch::take_output() {
@@ -149,6 +141,7 @@ impl<T: Transport, E: Endpoint, C: Timer> Driver<T, E, C> {
     }
 
     fn drive_output(&mut self, until: Until, cx: &mut Context<'_>, mut now: Time) -> Poll<()> {
+        let known = self.endpoint.poll_timeout();
         for _ in 0..READS {
             let written = self.write(cx, now);
             let enough = match until {
@@ -156,9 +149,12 @@ impl<T: Transport, E: Endpoint, C: Timer> Driver<T, E, C> {
                 Until::Empty => written.all,
             };
             if enough || self.endpoint.is_drained() {
-                if !written.all {
-                    // Nobody waits for the transport now, but the deadline of
-                    // what it did not take must still wake somebody.
+                // Nobody waits for the transport now, but the deadline of what it
+                // did not take, or of the answer to a Close, must still wake
+                // somebody: the other half may be waiting for a later one.
+                let next = self.endpoint.poll_timeout();
+                let is_new = next.is_some_and(|next| known.is_none_or(|known| next < known));
+                if is_new || !written.all {
                     let _ = self.poll_deadline(cx, now);
                 }
                 return Poll::Ready(());
@@ -285,13 +281,7 @@ fn write_once(
         ready!(transport.poll_write(cx, output.first()))
     } else {
         let mut slices = [IoSlice::new(&[]); SLICES];
-        let mut filled = 0;
-        for (place, slice) in slices.iter_mut().zip(output.slices()) {
-            *place = IoSlice::new(slice);
-            filled += 1;
-        }
-        let slices = slices.get(..filled).unwrap_or_default();
-        ready!(transport.poll_write_vectored(cx, slices))
+        ready!(transport.poll_write_vectored(cx, gather(&output, &mut slices)))
     };
     Poll::Ready(match written {
         Ok(0) => Err(io::ErrorKind::WriteZero.into()),

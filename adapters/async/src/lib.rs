@@ -23,10 +23,8 @@ extern crate alloc;
 
 mod deadlines;
 mod driver;
-mod error;
 mod open;
 mod reach;
-mod scratch;
 mod serve;
 mod server;
 mod split;
@@ -34,13 +32,16 @@ mod timer;
 mod transport;
 mod websocket;
 
-pub use driver::{Driver, Until};
-pub use error::{AcceptError, ConnectError};
-pub use open::{ConnectOptions, accept, connect};
+pub use driver::Driver;
+pub use open::{accept, connect};
 pub use reach::{Dial, connect_to};
-pub use serve::{Acceptor, Connection, Control, Shutdown};
+pub use serve::{Acceptor, Connection, Control};
 pub use server::{Accepting, Listener, ServeOptions, Server, serve};
+#[doc(no_inline)]
+pub use sockeye_common::{
+    AcceptError, ConnectError, ConnectOptions, Shutdown, Until, instant_of, time_of,
+};
 pub use split::{RecvHalf, SendHalf};
-pub use timer::{Alarm, Clock, Sleep, Timer, instant_of, time_of};
+pub use timer::{Alarm, Clock, Sleep, Timer};
 pub use transport::Transport;
 pub use websocket::WebSocket;

@@ -6,11 +6,12 @@ use core::pin::pin;
 use core::task::Poll;
 use std::io;
 
+use sockeye_common::opening::Target;
+use sockeye_common::{ConnectError, ConnectOptions};
 use sockeye_core::Time;
-use sockeye_core::handshake::{Host, Scheme, Url};
+use sockeye_core::handshake::{Host, Url};
 
-use crate::error::ConnectError;
-use crate::open::{self, ConnectOptions};
+use crate::open;
 use crate::timer::{Alarm, Clock, Sleep, Timer};
 use crate::transport::Transport;
 use crate::websocket::WebSocket;
@@ -45,15 +46,7 @@ pub async fn connect_to<D: Dial>(
     options: &ConnectOptions,
 ) -> Result<WebSocket<D::Transport, Alarm<D::Sleep>>, ConnectError> {
     let deadline = <D::Sleep as Sleep>::Clock::now() + options.config.handshake_timeout;
-    let url = Url::parse(url).map_err(|error| ConnectError::Url {
-        url: url.into(),
-        error,
-    })?;
-    let request = options.request(&url).map_err(ConnectError::Request)?;
-    let host = format!("{}:{}", url.host(), url.port());
-    if url.scheme() == Scheme::Wss {
-        return Err(ConnectError::Tls { host: host.into() });
-    }
+    let Target { url, request, host } = Target::new(url, options)?;
     let mut alarm = Alarm::default();
     let transport = match within(&mut alarm, deadline, reach::<D>(&url, &host)).await {
         Some(reached) => reached?,

@@ -5,13 +5,11 @@ use core::fmt;
 use core::future::Future;
 use core::marker::PhantomData;
 use core::pin::Pin;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use core::task::{Context, Poll};
-use core::time::Duration;
-use std::sync::OnceLock;
 
-use sockeye_core::{CloseCode, Deadline, Endpoint, SharedConfig, Time};
-use sockeye_handler::{Address, Decision, Opening, Request, Response, Service, Session};
+use sockeye_common::{Gate, Phase, ServerState, Shutdown};
+use sockeye_core::{Deadline, Endpoint, SharedConfig, Time};
+use sockeye_handler::{Address, Service, Session};
 
 use crate::deadlines::{Deadlines, NOWHERE};
 use crate::driver::Driver;
@@ -32,35 +30,9 @@ pub struct Acceptor<S> {
 #[derive(Clone)]
 pub struct Control(Arc<Shared>);
 
-/// How a server ends.
-#[derive(Clone, Debug)]
-pub struct Shutdown {
-    /// What every connection is closed with: 1001, or 1012 if the server will be
-    /// back at once.
-    pub code: CloseCode,
-    /// The reason beside it.
-    pub reason: Box<str>,
-    /// After this, what is still open is dropped; 5 s.
-    pub timeout: Duration,
-}
-
-impl Default for Shutdown {
-    fn default() -> Self {
-        Self {
-            code: CloseCode::GOING_AWAY,
-            reason: Box::default(),
-            timeout: Duration::from_secs(5),
-        }
-    }
-}
-
 struct Shared {
+    state: Arc<ServerState>,
     deadlines: Deadlines,
-    max_connections: usize,
-    connections: AtomicUsize,
-    aborted: AtomicUsize,
-    shutdown: OnceLock<Shutdown>,
-    abort: AtomicBool,
 }
 
 impl<S: Service> Acceptor<S> {
@@ -69,19 +41,13 @@ impl<S: Service> Acceptor<S> {
     /// An upgrade beyond that is answered with 503. Some more connections than
     /// that are accepted, so that they can be told.
     pub fn new(service: S, config: SharedConfig, max_connections: usize) -> Self {
+        let state = Arc::new(ServerState::new(max_connections));
         let shared = Arc::new(Shared {
+            state: Arc::clone(&state),
             deadlines: Deadlines::default(),
-            max_connections,
-            connections: AtomicUsize::new(0),
-            aborted: AtomicUsize::new(0),
-            shutdown: OnceLock::new(),
-            abort: AtomicBool::new(false),
         });
         Self {
-            service: Arc::new(Gate {
-                service,
-                shared: Arc::clone(&shared),
-            }),
+            service: Arc::new(Gate::new(service, state)),
             config,
             shared,
         }
@@ -93,7 +59,7 @@ impl<S: Service> Acceptor<S> {
         transport: T,
         address: Address,
     ) -> Connection<S, T, K> {
-        self.shared.connections.fetch_add(1, Ordering::Relaxed);
+        self.shared.state.enter();
         let ticket = Ticket {
             shared: Arc::clone(&self.shared),
             place: NOWHERE,
@@ -114,41 +80,41 @@ impl<S: Service> Acceptor<S> {
 impl Control {
     /// Begins to end the server. The first call counts.
     pub fn shut_down(&self, shutdown: Shutdown) {
-        if self.0.shutdown.set(shutdown).is_ok() {
+        if self.0.state.shut_down(shutdown) {
             self.0.deadlines.wake_all();
         }
     }
 
     /// How the server is ending, if it is.
     pub fn shutdown(&self) -> Option<&Shutdown> {
-        self.0.shutdown.get()
+        self.0.state.shutdown()
     }
 
     /// Drops all connections.
     pub fn abort(&self) {
-        if !self.0.abort.swap(true, Ordering::Relaxed) {
+        if self.0.state.abort() {
             self.0.deadlines.wake_all();
         }
     }
 
     /// Whether all connections were dropped.
     pub fn is_aborted(&self) -> bool {
-        self.0.abort.load(Ordering::Relaxed)
+        self.0.state.phase() == Phase::Aborting
     }
 
     /// Connections that have not ended yet.
     pub fn connections(&self) -> usize {
-        self.0.connections.load(Ordering::Relaxed)
+        self.0.state.connections()
     }
 
     /// Connections that were dropped.
     pub fn aborted(&self) -> usize {
-        self.0.aborted.load(Ordering::Relaxed)
+        self.0.state.aborted()
     }
 
     /// Whether no more connections should be accepted for now.
     pub fn is_full(&self) -> bool {
-        self.connections() >= self.0.hard_max()
+        self.0.state.is_full()
     }
 
     /// Wakes the connections that have something to do now, and says when to poll
@@ -162,47 +128,11 @@ impl Control {
 }
 
 impl Shared {
-    /// Room to answer those for whom there is no room.
-    fn hard_max(&self) -> usize {
-        self.max_connections
-            .saturating_add(self.max_connections / 16 + 16)
-    }
-
-    fn refuses_upgrades(&self) -> bool {
-        self.shutdown.get().is_some()
-            || self.connections.load(Ordering::Relaxed) > self.max_connections
-    }
-
     fn leave(&self, place: u32) {
         self.deadlines.leave(place);
-        let before = self.connections.fetch_sub(1, Ordering::Relaxed);
-        if before == 1 || before == self.hard_max() {
+        if self.state.leave() {
             self.deadlines.wake_driver();
         }
-    }
-}
-
-/// The service, behind what the server itself refuses.
-struct Gate<S> {
-    service: S,
-    shared: Arc<Shared>,
-}
-
-impl<S: Service> Service for Gate<S> {
-    type Handler = S::Handler;
-
-    fn on_request(&self, request: &Request<'_>, cx: &mut Opening<'_>) -> Decision<S::Handler> {
-        if request.is_upgrade() && self.shared.refuses_upgrades() {
-            // A name without spaces and digits: it can be sent.
-            let _ = cx.field("Retry-After", "5");
-            return Decision::Respond(Response::text(503, "no room for another connection\n"));
-        }
-        self.service.on_request(request, cx)
-    }
-
-    fn on_panic(&self, address: &Address, message: &str) {
-        tracing::error!(%address, message, "a handler panicked");
-        self.service.on_panic(address, message);
     }
 }
 
@@ -223,16 +153,15 @@ impl<S: Service, T: Transport, K: Clock> Future for Connection<S, T, K> {
             Phase::Closing => close(driver),
             Phase::Aborting => {
                 let now = driver.timer().now();
-                driver
-                    .timer()
-                    .shared
-                    .aborted
-                    .fetch_add(1, Ordering::Relaxed);
+                driver.timer().shared.state.count_aborted();
                 driver.endpoint().handle_error(now);
                 return Poll::Ready(());
             }
         }
         let polled = driver.poll_item(cx).map(|_| ());
+        if polled.is_pending() {
+            driver.timer_mut().enter(cx);
+        }
         if polled.is_pending() && driver.timer().phase() != phase {
             // It may have been too early to be woken with the others.
             cx.waker().wake_by_ref();
@@ -247,18 +176,11 @@ impl<S: Service, T, K> Unpin for Connection<S, T, K> {}
 fn close<S: Service, T: Transport, K: Clock>(driver: &mut Driver<T, Session<Gate<S>>, Ticket<K>>) {
     let shared = Arc::clone(&driver.timer().shared);
     let now = driver.timer().now();
-    if let Some(shutdown) = shared.shutdown.get() {
+    if let Some(shutdown) = shared.state.shutdown() {
         driver
             .endpoint()
             .close(shutdown.code, &shutdown.reason, now);
     }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Serving,
-    Closing,
-    Aborting,
 }
 
 /// A connection's place in its server, and its timer.
@@ -271,14 +193,17 @@ struct Ticket<K> {
 }
 
 impl<K> Ticket<K> {
-    fn phase(&self) -> Phase {
-        if self.shared.abort.load(Ordering::Relaxed) {
-            Phase::Aborting
-        } else if self.shared.shutdown.get().is_some() {
-            Phase::Closing
-        } else {
-            Phase::Serving
+    /// Takes a place even if no deadline has needed one: who has none is not woken
+    /// when the server ends.
+    fn enter(&mut self, cx: &Context<'_>) {
+        if self.place == NOWHERE {
+            let deadlines = &self.shared.deadlines;
+            deadlines.arm(&mut self.place, Deadline::NEVER, cx.waker());
         }
+    }
+
+    fn phase(&self) -> Phase {
+        self.shared.state.phase()
     }
 }
 

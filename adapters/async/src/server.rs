@@ -7,22 +7,16 @@ use core::mem;
 use core::net::SocketAddr;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
-use core::time::Duration;
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
+use sockeye_common::{ACCEPTS, BACK_OFF, Shutdown, is_of_one_connection};
 use sockeye_core::{SharedConfig, Time};
 use sockeye_handler::{Address, Service};
 
-use crate::serve::{Acceptor, Connection, Control, Shutdown};
+use crate::serve::{Acceptor, Connection, Control};
 use crate::timer::{Alarm, Sleep, Timer};
 use crate::transport::Transport;
-
-/// How long to wait when the system has no room for another socket.
-const BACK_OFF: Duration = Duration::from_millis(100);
-
-/// Connections that are accepted in one poll; then the others have their turn.
-const ACCEPTS: usize = 64;
 
 /// What a server is told besides its service.
 ///
@@ -113,7 +107,7 @@ impl Server {
     /// code of `shutdown`, and what has not ended by its timeout is dropped.
     ///
     /// Returns how many had to be dropped. Cancel-safe: the server ends all the
-    /// same, unless it is dropped.
+    /// same, unless it is dropped. Of several calls the first says how it ends.
     pub async fn shut_down(&mut self, shutdown: Shutdown) -> usize {
         self.control.shut_down(shutdown);
         poll_fn(|cx| self.end.poll(cx)).await;
@@ -251,17 +245,6 @@ impl<S, L: Listener> Drop for Accepting<S, L> {
         self.listener = None;
         self.end.come();
     }
-}
-
-/// Whether it was the connection that failed, before it was accepted.
-fn is_of_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::Interrupted
-    )
 }
 
 impl fmt::Debug for Server {

@@ -10,15 +10,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures_core::Stream;
 use futures_sink::Sink;
+use sockeye_common::{Until, begin_close};
 use sockeye_core::{
     CloseCode, Closed, Endpoint, Frame, Incoming, Messages, Outgoing, OwnedMessage, SendError,
     Sender,
 };
 
-use crate::driver::{Driver, Until};
+use crate::driver::Driver;
 use crate::timer::Timer;
 use crate::transport::Transport;
-use crate::websocket::{begin_close, poll_flush, poll_incoming};
+use crate::websocket::{poll_flush, poll_incoming};
 
 /// The sending half of a [`WebSocket`](crate::WebSocket).
 pub struct SendHalf<T, C>(Arc<Shared<T, C>>);

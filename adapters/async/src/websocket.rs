@@ -7,13 +7,15 @@ use core::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use futures_sink::Sink;
+use sockeye_common::opening::Opened;
+use sockeye_common::{Until, begin_close};
 use sockeye_core::handshake::Response;
 use sockeye_core::{
     CloseCode, Closed, Connection, Endpoint, Frame, Incoming, Messages, Outgoing, OwnedMessage,
     SendError, Sender,
 };
 
-use crate::driver::{Driver, Until};
+use crate::driver::Driver;
 use crate::split::{self, RecvHalf, SendHalf};
 use crate::timer::Timer;
 use crate::transport::Transport;
@@ -48,13 +50,6 @@ pub struct WebSocket<T, C> {
     driver: Driver<T, Messages, C>,
     closed: Option<Closed>,
     opened: Option<Box<Opened>>,
-}
-
-/// What the handshake brought.
-#[derive(Debug)]
-pub(crate) struct Opened {
-    pub(crate) subprotocol: Option<Box<str>>,
-    pub(crate) response: Option<Response>,
 }
 
 impl<T: Transport, C: Timer> WebSocket<T, C> {
@@ -248,18 +243,6 @@ pub(crate) fn poll_flush<T: Transport, C: Timer>(
     } else {
         Ok(())
     })
-}
-
-/// It is no error to close what is closing or closed.
-pub(crate) fn begin_close(
-    sender: &mut Sender,
-    code: CloseCode,
-    reason: &str,
-) -> Result<(), SendError> {
-    match sender.close(code, reason) {
-        Err(SendError::Closing | SendError::Closed) => Ok(()),
-        other => other,
-    }
 }
 
 impl<T: Transport + Unpin, C: Timer + Unpin> Stream for WebSocket<T, C> {

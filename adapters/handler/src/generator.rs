@@ -6,11 +6,12 @@ use core::task::{Context as TaskContext, Poll, Waker};
 use core::time::Duration;
 
 use futures_core::Stream;
-use sockeye_core::{CloseCode, Closed, Message, OwnedMessage};
+use sockeye_core::{CloseCode, Message, OwnedMessage};
 
 use crate::channel::{Channel, Sleep};
 use crate::context::Context;
 use crate::handler::{Decision, Handler, Service};
+use crate::peer::Peer;
 use crate::request::{Opening, Request, Scope};
 
 /// How many outputs a generator may still give when nothing can be sent any more, before it is
@@ -65,7 +66,7 @@ where
         request: &Request<'_>,
         cx: &mut Opening<'_>,
     ) -> Decision<GeneratorHandler> {
-        Decision::accept(GeneratorHandler::new(Scope::new(request, cx), &self.0))
+        Decision::accept(GeneratorHandler::new(request, cx, &self.0))
     }
 }
 
@@ -73,37 +74,47 @@ where
 pub struct GeneratorHandler {
     channel: Channel,
     stream: Option<Pin<Box<dyn Stream<Item = Out> + Send>>>,
-    waker: Option<Waker>,
+    waker: Waker,
     has_paused: bool,
     last_words: u32,
 }
 
 impl GeneratorHandler {
-    /// Runs `run` on the connection that this handler gets. Unlike with [`generator`] the
-    /// request can be looked at before.
-    pub fn new<St>(scope: Scope, run: impl FnOnce(Scope, Receiver) -> St) -> Self
+    /// Runs `run` on the connection that this handler is accepted for. With [`generator`]
+    /// nothing is decided; with this a service can look at the request first.
+    pub fn new<St>(
+        request: &Request<'_>,
+        cx: &mut Opening<'_>,
+        run: impl FnOnce(Scope, Receiver) -> St,
+    ) -> Self
     where
         St: Stream<Item = Out> + Send + 'static,
     {
         let channel = Channel::default();
-        let stream = run(scope, Receiver(channel.clone()));
+        let peer = cx.peer();
+        let waker = peer.waker();
+        let receiver = Receiver {
+            channel: channel.clone(),
+            peer,
+        };
         Self {
             channel,
-            stream: Some(Box::pin(stream)),
-            waker: None,
+            stream: Some(Box::pin(run(Scope::new(request, cx), receiver))),
+            waker,
             has_paused: false,
             last_words: LAST_WORDS,
         }
     }
 
     fn poll(&mut self, message: Option<OwnedMessage>, cx: &mut Context<'_>) {
-        let waker = self.waker.get_or_insert_with(|| cx.peer().waker()).clone();
-        let task = &mut TaskContext::from_waker(&waker);
-        self.channel.refresh(message, cx, &waker);
+        self.channel.refresh(message, cx, &self.waker);
         while (cx.is_writable() || !cx.is_open())
             && let Some(stream) = &mut self.stream
         {
-            match stream.as_mut().poll_next(task) {
+            match stream
+                .as_mut()
+                .poll_next(&mut TaskContext::from_waker(&self.waker))
+            {
                 Poll::Pending => break,
                 Poll::Ready(Some(output)) => self.put(output, cx),
                 Poll::Ready(None) => {
@@ -165,10 +176,6 @@ impl Handler for GeneratorHandler {
         self.poll(None, cx);
     }
 
-    fn on_close(&mut self, _closed: &Closed) {
-        self.channel.end();
-    }
-
     fn poll_finished(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.poll(None, cx);
         match self.stream {
@@ -222,17 +229,26 @@ impl From<OwnedMessage> for Out {
 
 /// The messages that a generator receives, as a method and as a [`Stream`].
 #[derive(Debug)]
-pub struct Receiver(Channel);
+pub struct Receiver {
+    channel: Channel,
+    peer: Peer,
+}
 
 impl Receiver {
     /// The next message. `None` when the connection is closing or has ended.
     pub async fn recv(&mut self) -> Option<OwnedMessage> {
-        self.0.recv().await
+        self.channel.recv().await
     }
 
     /// Waits, by a timer of the session; see [`Ws::sleep`](crate::Ws::sleep).
     pub fn sleep(&self, duration: Duration) -> Sleep {
-        self.0.sleep(duration)
+        self.channel.sleep(duration)
+    }
+
+    /// The connection's handle for everybody else.
+    #[must_use]
+    pub fn peer(&self) -> &Peer {
+        &self.peer
     }
 }
 
@@ -240,6 +256,6 @@ impl Stream for Receiver {
     type Item = OwnedMessage;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<OwnedMessage>> {
-        self.0.poll_recv(cx)
+        self.channel.poll_recv(cx)
     }
 }

@@ -5,12 +5,13 @@ use core::pin::Pin;
 use core::task::{Context as TaskContext, Poll, Waker};
 use core::time::Duration;
 
-use sockeye_core::{CloseCode, Closed, Frame, Message, OwnedMessage, SendError, Time};
+use sockeye_core::{CloseCode, Frame, Message, OwnedMessage, SendError, Time};
 
 pub use crate::channel::Sleep;
 use crate::channel::{Channel, Output};
 use crate::context::Context;
 use crate::handler::{Decision, Handler, Service};
+use crate::peer::Peer;
 use crate::request::{Opening, Request, Scope};
 
 /// Makes a service of an asynchronous function: each connection is one call of it.
@@ -58,7 +59,7 @@ where
     type Handler = LinearHandler;
 
     fn on_request(&self, request: &Request<'_>, cx: &mut Opening<'_>) -> Decision<LinearHandler> {
-        Decision::accept(LinearHandler::new(Scope::new(request, cx), &self.0))
+        Decision::accept(LinearHandler::new(request, cx, &self.0))
     }
 }
 
@@ -70,7 +71,7 @@ pub struct LinearHandler {
     channel: Channel,
     future: Option<Pin<Box<dyn Future<Output = Ended> + Send>>>,
     /// This connection's peer: being woken is to have the future polled.
-    waker: Option<Waker>,
+    waker: Waker,
     outbox: Vec<Output>,
     has_paused: bool,
 }
@@ -79,39 +80,52 @@ pub struct LinearHandler {
 type Ended = Result<(), ()>;
 
 impl LinearHandler {
-    /// Runs `run` on the connection that this handler gets. Unlike with [`linear`] the request
-    /// can be looked at before.
-    pub fn new<Fut>(scope: Scope, run: impl FnOnce(Ws) -> Fut) -> Self
+    /// Runs `run` on the connection that this handler is accepted for. With [`linear`] nothing
+    /// is decided; with this a service can look at the request first.
+    pub fn new<Fut>(
+        request: &Request<'_>,
+        cx: &mut Opening<'_>,
+        run: impl FnOnce(Ws) -> Fut,
+    ) -> Self
     where
         Fut: Future<Output: Outcome> + Send + 'static,
     {
         let channel = Channel::default();
+        let peer = cx.peer();
+        let waker = peer.waker();
         let future = run(Ws {
             channel: channel.clone(),
-            scope,
+            scope: Scope::new(request, cx),
+            peer,
         });
         Self {
             channel,
             future: Some(Box::pin(async move { future.await.into_result() })),
-            waker: None,
+            waker,
             outbox: Vec::new(),
             has_paused: false,
         }
     }
 
     fn poll(&mut self, message: Option<OwnedMessage>, cx: &mut Context<'_>) {
-        let waker = self.waker.get_or_insert_with(|| cx.peer().waker());
-        self.channel.refresh(message, cx, waker);
+        self.channel.refresh(message, cx, &self.waker);
         let Some(future) = &mut self.future else {
             return;
         };
-        let polled = future.as_mut().poll(&mut TaskContext::from_waker(waker));
+        let polled = future
+            .as_mut()
+            .poll(&mut TaskContext::from_waker(&self.waker));
         let has_room = self.channel.flush(&mut self.outbox, cx);
         for output in self.outbox.drain(..) {
             let _ = output.send(cx);
         }
         if self.outbox.capacity() > KEPT {
             self.outbox = Vec::new();
+        }
+        if cx.is_writable() && self.channel.waits_for_room() {
+            // Short messages take less of the output than of the outbox: below its mark there
+            // is no `on_writable` to wait for.
+            self.waker.wake_by_ref();
         }
         if let Poll::Ready(ended) = polled {
             self.future = None;
@@ -151,10 +165,6 @@ impl Handler for LinearHandler {
 
     fn on_writable(&mut self, cx: &mut Context<'_>) {
         self.poll(None, cx);
-    }
-
-    fn on_close(&mut self, _closed: &Closed) {
-        self.channel.end();
     }
 
     fn poll_finished(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -199,6 +209,7 @@ impl<T, E> Outcome for Result<T, E> {
 pub struct Ws {
     channel: Channel,
     scope: Scope,
+    peer: Peer,
 }
 
 impl Ws {
@@ -255,6 +266,12 @@ impl Ws {
     #[must_use]
     pub fn scope(&self) -> &Scope {
         &self.scope
+    }
+
+    /// The connection's handle for everybody else.
+    #[must_use]
+    pub fn peer(&self) -> &Peer {
+        &self.peer
     }
 
     /// A handle that sends while this one receives.

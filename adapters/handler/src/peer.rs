@@ -462,4 +462,20 @@ mod tests {
         peer.set_waker(&Waker::from(Arc::clone(&count)), true);
         assert_eq!(count.0.load(Ordering::Relaxed), 0);
     }
+
+    #[test]
+    fn what_is_put_back_comes_before_what_came_meanwhile_and_still_costs() {
+        let peer = peer(200);
+        peer.send("meanwhile").expect("room");
+        peer.put_back(vec![Item::Message("put back".repeat(20).into())]);
+        assert!(matches!(
+            &peer.0.lock().queue[..],
+            [Item::Message(first), Item::Message(second)]
+                if first.as_bytes().len() == 160 && second.as_bytes() == b"meanwhile"
+        ));
+        assert_eq!(
+            peer.send("x").map_err(|refused| refused.error),
+            Err(PeerError::Full)
+        );
+    }
 }

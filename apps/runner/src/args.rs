@@ -22,6 +22,9 @@ pub enum Adapter {
     /// The smol runtime.
     #[cfg(feature = "smol")]
     Smol,
+    /// An event loop per thread, without an asynchronous runtime.
+    #[cfg(feature = "mio")]
+    Mio,
 }
 
 /// The flags that all programs have; flatten them into a program's own.
@@ -174,11 +177,11 @@ fn sentence(message: &str) -> String {
 }
 
 fn command<A: CommandFactory>(defaults: &[(&'static str, &'static str)]) -> clap::Command {
-    defaults
-        .iter()
-        .fold(A::command(), |command, (flag, value)| {
-            command.mut_arg(flag, |arg| arg.default_value(*value))
-        })
+    // So that the error for -1 names its flag.
+    let command = A::command().allow_negative_numbers(true);
+    defaults.iter().fold(command, |command, (flag, value)| {
+        command.mut_arg(flag, |arg| arg.default_value(*value))
+    })
 }
 
 #[cfg(test)]

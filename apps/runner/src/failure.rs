@@ -4,6 +4,7 @@ use core::fmt;
 use std::io;
 use std::process::ExitCode;
 
+use sockeye_common::ConnectError;
 use sockeye_core::{Closed, ConfigError};
 
 use crate::escape::Escaped;
@@ -21,8 +22,7 @@ pub(crate) enum Failure {
         error: io::Error,
     },
     /// A client has no connection; the adapter's error says whom to.
-    #[cfg(feature = "async")]
-    Connect(sockeye_async::ConnectError),
+    Connect(ConnectError),
     /// A client's connection ended badly.
     Ended { url: String, closed: Closed },
     /// A signal came before a client had its connection.
@@ -33,13 +33,8 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Config(_) | Self::Listen { .. } | Self::System { .. } => ExitCode::from(2),
-            #[cfg(feature = "async")]
-            Self::Connect(
-                sockeye_async::ConnectError::Url { .. } | sockeye_async::ConnectError::Tls { .. },
-            ) => ExitCode::from(2),
-            #[cfg(feature = "async")]
-            Self::Connect(_) => ExitCode::FAILURE,
-            Self::Ended { .. } | Self::Interrupted { .. } => ExitCode::FAILURE,
+            Self::Connect(ConnectError::Url { .. } | ConnectError::Tls { .. }) => ExitCode::from(2),
+            Self::Connect(_) | Self::Ended { .. } | Self::Interrupted { .. } => ExitCode::FAILURE,
         }
     }
 }
@@ -48,8 +43,7 @@ impl Failure {
     /// What stands below the sentence: the answer of a server that refused.
     pub(crate) fn details(&self) -> Vec<String> {
         const LINES: usize = 100;
-        #[cfg(feature = "async")]
-        if let Self::Connect(sockeye_async::ConnectError::Rejected { response, .. }) = self {
+        if let Self::Connect(ConnectError::Rejected { response, .. }) = self {
             let body = String::from_utf8_lossy(response.content());
             let fields = response
                 .fields()
@@ -71,7 +65,6 @@ impl fmt::Display for Failure {
             Self::Config(error) => error.fmt(f),
             Self::Listen { address, error } => write!(f, "cannot listen on {address}: {error}"),
             Self::System { what, error } => write!(f, "cannot {what}: {error}"),
-            #[cfg(feature = "async")]
             Self::Connect(error) => error.fmt(f),
             Self::Ended { url, closed } => {
                 let how = closed.to_string();

@@ -47,6 +47,8 @@ mod asynchronous;
 mod escape;
 mod failure;
 mod log;
+#[cfg(feature = "mio")]
+mod mio;
 mod signals;
 #[cfg(feature = "smol")]
 mod smol;
@@ -65,8 +67,8 @@ pub use value::{Bytes, Interval};
 
 use failure::Failure;
 
-#[cfg(not(feature = "async"))]
-compile_error!("a program needs an adapter: enable `tokio`, `async-std` or `smol`");
+#[cfg(not(any(feature = "async", feature = "mio")))]
+compile_error!("a program needs an adapter: enable `tokio`, `async-std`, `smol` or `mio`");
 
 /// Runs a server until it is told to end.
 pub fn serve<S: Service>(args: &Args, service: S) -> ExitCode {
@@ -78,6 +80,8 @@ pub fn serve<S: Service>(args: &Args, service: S) -> ExitCode {
         Adapter::AsyncStd => async_std::serve(args, service),
         #[cfg(feature = "smol")]
         Adapter::Smol => smol::serve(args, service),
+        #[cfg(feature = "mio")]
+        Adapter::Mio => mio::serve(args, service),
     })
 }
 
@@ -97,6 +101,8 @@ pub fn connect(
         Adapter::AsyncStd => async_std::connect(args, url, subprotocols, answer),
         #[cfg(feature = "smol")]
         Adapter::Smol => smol::connect(args, url, subprotocols, answer),
+        #[cfg(feature = "mio")]
+        Adapter::Mio => mio::connect(args, url, subprotocols, answer),
     })
 }
 

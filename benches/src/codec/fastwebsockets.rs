@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use fastwebsockets::{FragmentCollector, Frame, Payload, Role as Side, WebSocket};
 
 use super::Contender;
-use super::job::{Material, Role, Tally, Task};
+use super::job::{Job, Material, Role, Tally, Task};
 use super::memory::Memory;
 use crate::wire::Kind;
 
@@ -18,13 +18,16 @@ impl Contender for Fastwebsockets {
         "fastwebsockets"
     }
 
+    /// Every frame is a write of its own.
+    fn can(&self, job: &Job) -> bool {
+        !matches!(job.task, Task::Send { per_flush: 2.., .. })
+    }
+
     fn run(&self, material: &Material, memory: &mut Memory<'_>) -> Option<Tally> {
         match material.job.task {
             Task::Receive => ready(receive(material, memory)),
             Task::Echo => ready(echo(material, memory)),
-            Task::Send { role, per_flush: 1 } => ready(send(role, material, memory)),
-            // Every frame is a write of its own.
-            Task::Send { .. } => None,
+            Task::Send { role, .. } => ready(send(role, material, memory)),
         }
     }
 }

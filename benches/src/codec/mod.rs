@@ -4,6 +4,7 @@ mod fastwebsockets;
 mod job;
 mod memcpy;
 mod memory;
+mod session;
 mod sockeye;
 mod tungstenite;
 
@@ -21,7 +22,13 @@ pub trait Contender {
         false
     }
 
-    /// Does the job once, on a new connection over `memory`. `None` if it cannot do it, or failed.
+    /// Whether it has a way to do this job.
+    fn can(&self, job: &Job) -> bool {
+        let _ = job;
+        true
+    }
+
+    /// Does the job once, on a new connection over `memory`. `None` if it failed.
     fn run(&self, material: &Material, memory: &mut Memory<'_>) -> Option<Tally>;
 }
 
@@ -30,6 +37,9 @@ const CONTENDERS: &[&dyn Contender] = &[
     &sockeye::Sockeye::Target,
     &sockeye::Sockeye::Owned,
     &sockeye::Sockeye::Recv,
+    &session::Handled::Plain,
+    &session::Handled::Routed,
+    &session::Handled::Linear,
     &tungstenite::Tungstenite,
     &fastwebsockets::Fastwebsockets,
     &memcpy::Memcpy,
@@ -40,53 +50,57 @@ pub struct Options {
     pub rounds: usize,
     /// Only the rows whose name contains this.
     pub filter: String,
+    /// Only the contenders whose name contains this: for a profile of one of them.
+    pub only: String,
     /// A fraction of the messages.
     pub quick: bool,
 }
 
-/// Measures every row and prints it.
-pub fn run(options: &Options) {
-    println!("{}", header());
-    for job in jobs() {
-        if job.to_string().contains(&options.filter) {
-            let job = if options.quick {
-                Job {
-                    messages: job.messages.div_ceil(20),
-                    ..job
-                }
-            } else {
-                job
-            };
-            println!("{}", row(&job, &measure(&job, options.rounds)));
-        }
+/// Measures every row and prints it. False: no row, or no contender, has such a name.
+pub fn run(options: &Options) -> bool {
+    let contenders: Vec<&dyn Contender> = CONTENDERS
+        .iter()
+        .copied()
+        .filter(|contender| contender.name().contains(&options.only))
+        .collect();
+    let mut jobs = jobs();
+    jobs.retain(|job| job.to_string().contains(&options.filter));
+    if contenders.is_empty() || jobs.is_empty() {
+        return false;
     }
+    println!("{}", header(&contenders));
+    for mut job in jobs {
+        if options.quick {
+            job.messages = job.messages.div_ceil(20);
+        }
+        println!("{}", row(&job, &measure(&job, &contenders, options.rounds)));
+    }
+    true
 }
 
 /// One set of samples per contender, in nanoseconds per message, from rounds in which each has its
 /// turn.
-fn measure(job: &Job, rounds: usize) -> Vec<Samples> {
-    let mut samples = vec![Samples::default(); CONTENDERS.len()];
-    check(job);
+fn measure(job: &Job, contenders: &[&dyn Contender], rounds: usize) -> Vec<Samples> {
+    let mut samples = vec![Samples::default(); contenders.len()];
+    check(job, contenders);
     let mut window = Window::fixed();
     for round in 0..rounds {
         let material = Material::new(*job, round);
         let expected = material.expected();
-        for turn in 0..CONTENDERS.len() {
-            let turn = (turn + round) % CONTENDERS.len();
-            let contender = CONTENDERS[turn];
+        for turn in 0..contenders.len() {
+            let turn = (turn + round) % contenders.len();
+            let contender = contenders[turn];
+            if !contender.can(job) {
+                continue;
+            }
             let mut memory = material.memory(&mut window);
             let start = cpu_time();
             let tally = contender.run(&material, &mut memory);
             let passed = cpu_time() - start;
-            let Some(tally) = tally else { continue };
             if !contender.is_floor() {
-                assert_eq!(tally, expected, "{}: {job}", contender.name());
-                assert_eq!(
-                    memory.written,
-                    material.written(),
-                    "{}: {job}",
-                    contender.name()
-                );
+                let name = contender.name();
+                assert_eq!(tally, Some(expected), "{name}: {job}");
+                assert_eq!(memory.written, material.written(), "{name}: {job}");
             }
             samples[turn].push(passed.as_nanos() as f64 / job.messages as f64);
         }
@@ -95,24 +109,34 @@ fn measure(job: &Job, rounds: usize) -> Vec<Samples> {
 }
 
 /// Lets every contender do a little of the job, and looks at what it has written.
-fn check(job: &Job) {
+fn check(job: &Job, contenders: &[&dyn Contender]) {
     let job = Job {
         messages: job.messages.min(100),
         ..*job
     };
     let material = Material::new(job, 1);
-    for contender in CONTENDERS.iter().filter(|contender| !contender.is_floor()) {
-        let mut window = Window::Record(Vec::new());
-        let mut memory = material.memory(&mut window);
-        if contender.run(&material, &mut memory).is_none() || job.task == Task::Receive {
+    for contender in contenders {
+        if contender.is_floor() || !contender.can(&job) {
             continue;
         }
+        let mut window = Window::Record(Vec::new());
+        let tally = contender.run(&material, &mut material.memory(&mut window));
+        assert_eq!(
+            tally,
+            Some(material.expected()),
+            "{}: {job}",
+            contender.name()
+        );
         let Window::Record(record) = window else {
             continue;
         };
+        let answers = job.task != Task::Receive;
         let kind = job.content.kind();
         let sent = wire::decode(&record);
-        let expected = material.all().map(|payload| (kind, payload.to_vec()));
+        let expected = material
+            .all()
+            .filter(|_| answers)
+            .map(|payload| (kind, payload.to_vec()));
         assert!(sent.into_iter().eq(expected), "{}: {job}", contender.name());
     }
 }
@@ -143,8 +167,8 @@ fn jobs() -> Vec<Job> {
     jobs
 }
 
-fn header() -> String {
-    let names: Vec<&str> = CONTENDERS
+fn header(contenders: &[&dyn Contender]) -> String {
+    let names: Vec<&str> = contenders
         .iter()
         .map(|contender| contender.name())
         .collect();

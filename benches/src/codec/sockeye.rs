@@ -8,7 +8,7 @@ use sockeye_core::{
 };
 
 use super::Contender;
-use super::job::{Content, Material, Role, Tally, Task};
+use super::job::{Content, Job, Material, Role, Tally, Task};
 use super::memory::{Memory, READ};
 use crate::wire::Kind;
 
@@ -35,16 +35,19 @@ impl Contender for Sockeye {
         }
     }
 
+    fn can(&self, job: &Job) -> bool {
+        match (self, job.task) {
+            (Self::Lent, _) => true,
+            (_, Task::Send { .. }) => false,
+            (Self::Target, _) => job.len >= READ && job.content == Content::Binary,
+            (Self::Owned | Self::Recv, _) => true,
+        }
+    }
+
     fn run(&self, material: &Material, memory: &mut Memory<'_>) -> Option<Tally> {
-        let job = material.job;
         let config = Config::default().share().ok()?;
-        let large = job.len >= READ && job.content == Content::Binary;
-        match (job.task, self) {
-            (Task::Send { role, per_flush }, Self::Lent) => {
-                send(&config, role, per_flush, material, memory)
-            }
-            (Task::Send { .. }, _) => None,
-            (_, Self::Target) if !large => None,
+        match (material.job.task, self) {
+            (Task::Send { role, per_flush }, _) => send(&config, role, per_flush, material, memory),
             (_, Self::Recv) => recv(&config, material, memory),
             _ => receive(&config, *self, material, memory),
         }

@@ -143,7 +143,7 @@ impl Sender {
         if frame.encoded().len() <= BY_REFERENCE {
             self.queue.tail().extend_from_slice(frame.encoded());
         } else {
-            self.queue.push_frame(frame.encoded().clone());
+            self.queue.push_encoded(frame.encoded().clone());
         }
         self.queued();
         Ok(())
@@ -357,8 +357,7 @@ impl Sender {
             mask: key,
             len: payload.as_slice().len() as u64,
         };
-        header.encode(self.queue.tail());
-        self.queue.push_payload(masked_segment(payload, key));
+        self.queue.push(&header, masked_segment(payload, key));
         self.queued();
     }
 

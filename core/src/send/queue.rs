@@ -5,6 +5,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::fmt;
+use core::ops::Range;
 
 use bytes::Bytes;
 
@@ -35,24 +36,47 @@ struct More {
     segments: VecDeque<Segment>,
     /// The bytes in `segments`.
     bytes: usize,
-    /// Where the segments that are written left off.
-    position: Joint,
     urgent: Urgent,
 }
 
-struct Segment {
-    bytes: Bytes,
-    end: Joint,
+/// Whole frames: at its end, and only there, may a control frame come in.
+enum Segment {
+    Coalesced(Vec<u8>),
+    Large {
+        header: [u8; Header::MAX_ENCODED],
+        header_len: usize,
+        payload: Bytes,
+    },
 }
 
-/// What lies between two segments: only at a frame boundary may a control frame
-/// come in.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Joint {
-    #[default]
-    Boundary,
-    /// The frame's header is before, its payload behind.
-    WithinFrame,
+impl Segment {
+    fn len(&self) -> usize {
+        match self {
+            Self::Coalesced(frames) => frames.len(),
+            Self::Large {
+                header_len,
+                payload,
+                ..
+            } => header_len + payload.len(),
+        }
+    }
+
+    /// What follows after the first `written` bytes.
+    fn slices(&self, written: usize) -> [&[u8]; 2] {
+        match self {
+            Self::Coalesced(frames) => [frames.get(written..).unwrap_or_default(), &[]],
+            Self::Large {
+                header,
+                header_len,
+                payload,
+            } => [
+                header.get(written..*header_len).unwrap_or_default(),
+                payload
+                    .get(written.saturating_sub(*header_len)..)
+                    .unwrap_or_default(),
+            ],
+        }
+    }
 }
 
 /// Control frames that go out at the next frame boundary.
@@ -74,29 +98,35 @@ impl Queue {
     #[inline]
     pub(super) fn tail(&mut self) -> &mut Vec<u8> {
         if self.tail.len() >= SEGMENT {
-            self.seal(Joint::Boundary);
+            self.seal();
         }
         &mut self.tail
     }
 
-    /// Appends a whole frame by reference.
-    pub(super) fn push_frame(&mut self, frame: Bytes) {
-        self.push(Joint::Boundary, frame);
-    }
-
-    /// Appends by reference the payload whose header was just put into the tail.
-    pub(super) fn push_payload(&mut self, payload: Bytes) {
-        self.push(Joint::WithinFrame, payload);
-    }
-
-    fn push(&mut self, joint: Joint, bytes: Bytes) {
-        self.seal(joint);
-        let more = self.more.get_or_insert_default();
-        more.bytes += bytes.len();
-        more.segments.push_back(Segment {
-            bytes,
-            end: Joint::Boundary,
+    /// Appends a frame whose payload stays where it is.
+    pub(super) fn push(&mut self, header: &Header, payload: Bytes) {
+        let (header, header_len) = header.encoded();
+        self.push_segment(Segment::Large {
+            header,
+            header_len,
+            payload,
         });
+    }
+
+    /// Appends a frame that is encoded already.
+    pub(super) fn push_encoded(&mut self, frame: Bytes) {
+        self.push_segment(Segment::Large {
+            header: Default::default(),
+            header_len: 0,
+            payload: frame,
+        });
+    }
+
+    fn push_segment(&mut self, segment: Segment) {
+        self.seal();
+        let more = self.more.get_or_insert_default();
+        more.bytes += segment.len();
+        more.segments.push_back(segment);
     }
 
     /// Adds a control frame that overtakes.
@@ -150,8 +180,7 @@ impl Queue {
         };
         while n > 0 {
             let before = n;
-            let waits = self.written > 0 || more.position == Joint::WithinFrame;
-            n = if waits || more.urgent.is_empty() {
+            n = if self.written > 0 || more.urgent.is_empty() {
                 more.advance(&mut self.tail, &mut self.written, n)
             } else {
                 more.urgent.advance(n)
@@ -188,15 +217,15 @@ impl Queue {
             .take_if(|more| more.segments.is_empty() && more.urgent.is_empty());
     }
 
-    fn seal(&mut self, end: Joint) {
+    fn seal(&mut self) {
         if self.tail.is_empty() {
             return;
         }
         let more = self.more.get_or_insert_default();
         // What is written of a lone tail stays counted by `written`.
         more.bytes += self.tail.len();
-        let bytes = core::mem::take(&mut self.tail).into();
-        more.segments.push_back(Segment { bytes, end });
+        let frames = core::mem::take(&mut self.tail);
+        more.segments.push_back(Segment::Coalesced(frames));
     }
 }
 
@@ -204,19 +233,17 @@ impl More {
     /// Lets go of up to `n` bytes of the first segment, or of the tail; returns what
     /// is left of `n`.
     fn advance(&mut self, tail: &mut Vec<u8>, written: &mut usize, n: usize) -> usize {
-        let len = self
-            .segments
-            .front()
-            .map_or(tail.len(), |segment| segment.bytes.len());
+        let len = self.segments.front().map_or(tail.len(), Segment::len);
         let step = n.min(len - *written);
         *written += step;
         if *written == len {
             *written = 0;
             match self.segments.pop_front() {
                 Some(segment) => {
-                    self.bytes -= segment.bytes.len();
-                    self.position = segment.end;
-                    crate::buffers::recycle_bytes(segment.bytes);
+                    self.bytes -= segment.len();
+                    if let Segment::Large { payload, .. } = segment {
+                        crate::buffers::recycle_bytes(payload);
+                    }
                 }
                 None => tail.clear(),
             }
@@ -353,37 +380,27 @@ impl<'a> Several<'a> {
             tail,
             written,
         } = self;
-        let data = move |start: usize| {
-            let segments = more.segments.iter().map(|segment| &*segment.bytes);
-            segments
-                .chain(core::iter::once(tail))
-                .enumerate()
-                .skip(start)
-                .map(move |(at, bytes)| {
-                    let from = if at == 0 { written } else { 0 };
-                    bytes.get(from..).unwrap_or_default()
-                })
-        };
-        // A control frame waits for the segment that is being written, and for the
-        // rest of its frame.
-        let ahead = if written > 0 || more.position == Joint::WithinFrame {
-            let joined = more
+        let data = move |range: Range<usize>| {
+            let segments = more
                 .segments
                 .iter()
-                .take_while(|segment| segment.end == Joint::WithinFrame);
-            joined.count() + 1
-        } else {
-            0
+                .enumerate()
+                .map(move |(at, segment)| segment.slices(if at == 0 { written } else { 0 }));
+            let in_tail = if more.segments.is_empty() { written } else { 0 };
+            let tail = [tail.get(in_tail..).unwrap_or_default(), &[]];
+            let all = segments.chain(core::iter::once(tail));
+            all.skip(range.start).take(range.len()).flatten()
         };
+        // A control frame waits for the segment that is being written.
+        let ahead = usize::from(written > 0);
         let urgent = more
             .urgent
             .encoded
             .get(more.urgent.written..)
             .unwrap_or_default();
-        let slices = data(0)
-            .take(ahead)
+        let slices = data(0..ahead)
             .chain(core::iter::once(urgent))
-            .chain(data(ahead));
+            .chain(data(ahead..usize::MAX));
         slices.filter(|slice| !slice.is_empty())
     }
 }

@@ -5,7 +5,8 @@ mod run;
 
 use arbitrary::Unstructured;
 use sockeye_core::{
-    Closed, Config, Connection, Delivery, Event, Input, MessageKind, Role, Seed, SharedConfig, Time,
+    Closed, Config, Connection, Delivery, Event, Incoming, Input, MessageKind, Role, Seed,
+    SharedConfig, Time,
 };
 
 use self::operation::Operation;
@@ -52,6 +53,25 @@ impl From<&Event<'_>> for Seen {
             Event::Pong(payload) => Self::Pong(payload.to_vec()),
             Event::Closed(closed) => Self::Closed((*closed).clone()),
             event => panic!("an event without a test: {event:?}"),
+        }
+    }
+}
+
+impl From<Incoming> for Seen {
+    fn from(item: Incoming) -> Self {
+        match item {
+            Incoming::Message(message) => {
+                Self::Message(message.kind(), message.as_bytes().to_vec())
+            }
+            Incoming::Chunk {
+                kind,
+                payload,
+                last,
+            } => Self::Chunk(kind, payload, last),
+            Incoming::Ping(payload) => Self::Ping(payload),
+            Incoming::Pong(payload) => Self::Pong(payload),
+            Incoming::Closed(closed) => Self::Closed(closed),
+            item => panic!("an item without a test: {item:?}"),
         }
     }
 }

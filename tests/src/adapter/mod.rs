@@ -4,6 +4,7 @@
 mod asynchronous;
 
 pub mod async_std;
+pub mod mio;
 pub mod smol;
 pub mod tokio;
 

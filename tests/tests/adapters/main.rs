@@ -6,5 +6,6 @@
 )]
 
 mod async_std;
+mod mio;
 mod smol;
 mod tokio;

@@ -111,7 +111,6 @@ impl<S: Service> Session<S> {
             Phase::Open(open) => {
                 // Refused only if it is closing already.
                 let _ = open.connection.sender().close(code, reason);
-                self.receive_held(now);
             }
             Phase::Answering(_) | Phase::Over => {}
         }
@@ -504,6 +503,11 @@ impl<S: Service> Endpoint for Session<S> {
             Phase::Open(open) => open.connection.reclaim(),
             _ => None,
         }
+    }
+
+    #[inline]
+    fn wants_waker(&self) -> bool {
+        self.own.peer.is_some()
     }
 
     #[inline]

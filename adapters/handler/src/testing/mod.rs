@@ -460,6 +460,11 @@ impl<S: Service> RawClient<S> {
         self.server.world().link(self.number).take_bytes()
     }
 
+    /// Stops reading, as a stalled peer does.
+    pub fn stall(&mut self) {
+        self.server.world().link(self.number).is_stalled = true;
+    }
+
     /// Ends its own direction.
     pub fn end(&mut self) {
         let mut world = self.server.world();

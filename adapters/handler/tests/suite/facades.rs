@@ -1,6 +1,12 @@
 //! Handlers written as one function, and as a stream.
 
+use alloc::sync::Arc;
+use alloc::task::Wake;
+use core::pin::Pin;
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::task::{self, Poll, Waker};
 use core::time::Duration;
+use std::sync::Mutex;
 
 use async_stream::stream;
 use sockeye_handler::testing::TestServer;
@@ -212,8 +218,8 @@ fn two_parts_of_a_function_run_side_by_side() {
             Ok::<_, SendError>(())
         });
         core::future::poll_fn(move |cx| {
-            if let core::task::Poll::Ready(result) = tick.as_mut().poll(cx) {
-                return core::task::Poll::Ready(result);
+            if let Poll::Ready(result) = tick.as_mut().poll(cx) {
+                return Poll::Ready(result);
             }
             echo.as_mut().poll(cx)
         })
@@ -226,6 +232,23 @@ fn two_parts_of_a_function_run_side_by_side() {
     server.advance(Duration::from_millis(1100));
     let all: Vec<_> = core::iter::from_fn(|| client.recv_text()).collect();
     assert_eq!(all, ["tick 1", "hello", "tick 2"]);
+}
+
+#[test]
+fn a_function_that_sends_many_short_messages_gets_all_of_them_out() {
+    const MESSAGES: usize = 10_000;
+    let server = TestServer::new(linear(|ws| async move {
+        for _ in 0..MESSAGES {
+            ws.send("x").await?;
+        }
+        ws.send("the last").await
+    }));
+    let mut client = server.connect("/").expect("accepted");
+    for _ in 0..MESSAGES {
+        assert_eq!(client.recv_text().as_deref(), Some("x"));
+    }
+    assert_eq!(client.recv_text().as_deref(), Some("the last"));
+    assert_eq!(client.closed().map(|c| c.code), Some(CloseCode::NORMAL));
 }
 
 #[test]
@@ -324,4 +347,130 @@ fn a_function_that_sends_nothing_much_for_ever_waits_too() {
     client.send("go").expect("open");
     drop(client);
     assert_eq!(server.sessions(), 0);
+}
+
+type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Polls each of its parts only when that was woken, as the collections of the `futures` crates
+/// do.
+struct Picky(Vec<(Arc<Part>, BoxFuture)>);
+
+struct Part {
+    is_woken: AtomicBool,
+    whole: Mutex<Option<Waker>>,
+}
+
+impl Wake for Part {
+    fn wake(self: Arc<Self>) {
+        self.is_woken.store(true, Ordering::Release);
+        if let Some(waker) = &*self.whole.lock().expect("no panic here") {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+impl Picky {
+    fn new(parts: impl IntoIterator<Item = BoxFuture>) -> Self {
+        let part = || Part {
+            is_woken: AtomicBool::new(true),
+            whole: Mutex::new(None),
+        };
+        Self(
+            parts
+                .into_iter()
+                .map(|future| (Arc::new(part()), future))
+                .collect(),
+        )
+    }
+}
+
+impl Future for Picky {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<()> {
+        self.0.retain_mut(|(part, future)| {
+            *part.whole.lock().expect("no panic here") = Some(cx.waker().clone());
+            if !part.is_woken.swap(false, Ordering::Acquire) {
+                return true;
+            }
+            let waker = Waker::from(Arc::clone(part));
+            future
+                .as_mut()
+                .poll(&mut task::Context::from_waker(&waker))
+                .is_pending()
+        });
+        match self.0.is_empty() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    }
+}
+
+#[test]
+fn each_wait_wakes_the_part_that_waits() {
+    let notes = Notes::default();
+    let service = {
+        let notes = notes.clone();
+        linear(move |mut ws| {
+            let (a, b, c) = (notes.clone(), notes.clone(), notes.clone());
+            let (slow, flood) = (ws.sender(), ws.sender());
+            Picky::new([
+                Box::pin(async move {
+                    slow.sleep(Duration::from_secs(1)).await;
+                    a.push("slept");
+                }) as BoxFuture,
+                Box::pin(async move {
+                    while ws.recv().await.is_some() {
+                        b.push("received");
+                    }
+                    b.push("ended");
+                }),
+                Box::pin(async move {
+                    flood.sleep(Duration::from_secs(2)).await;
+                    for _ in 0..100 {
+                        flood.send(vec![0; 10_000]).await.expect("open");
+                    }
+                    c.push("sent");
+                }),
+            ])
+        })
+    };
+    let server = TestServer::new(service);
+    let mut client = server.connect("/").expect("accepted");
+    client.send("x").expect("open");
+    assert_eq!(notes.take(), ["received"]);
+    server.advance(Duration::from_millis(1100));
+    assert_eq!(notes.take(), ["slept"]);
+    client.stall();
+    server.advance(Duration::from_secs(2));
+    assert_eq!(notes.take(), Vec::<String>::new());
+    client.unstall();
+    assert_eq!(notes.take(), ["sent"]);
+    client.close(CloseCode::NORMAL, "");
+    assert_eq!(notes.take(), ["ended"]);
+    assert_eq!(server.sessions(), 0);
+}
+
+#[test]
+fn a_peer_refuses_while_the_code_behind_the_loop_still_runs() {
+    let peers = Arc::new(Mutex::new(Vec::new()));
+    let service = {
+        let peers = Arc::clone(&peers);
+        linear(move |mut ws| {
+            peers.lock().expect("no panic here").push(ws.peer().clone());
+            async move {
+                while ws.recv().await.is_some() {}
+                ws.sleep(Duration::from_secs(1)).await;
+            }
+        })
+    };
+    let server = TestServer::new(service);
+    let mut client = server.connect("/").expect("accepted");
+    let peer = peers.lock().expect("no panic here")[0].clone();
+    peer.send("from elsewhere").expect("room");
+    server.run();
+    assert_eq!(client.recv_text().as_deref(), Some("from elsewhere"));
+    drop(client);
+    assert_eq!(server.sessions(), 1);
+    assert!(peer.send("late").is_err());
 }

@@ -9,8 +9,8 @@ use std::sync::Mutex;
 use sockeye_core::handshake::ConnectError;
 use sockeye_handler::testing::TestServer;
 use sockeye_handler::{
-    Accept, BoxHandler, CloseCode, Context, Decision, Handler, Message, Opening, Request, Response,
-    Service, service_fn,
+    Accept, BoxHandler, CloseCode, Closed, Context, Decision, Handler, Message, Opening, Request,
+    Response, Service, service_fn,
 };
 
 use crate::probe::echo;
@@ -392,5 +392,31 @@ fn shutting_down_answers_what_is_not_open_with_503() {
     assert!(status(&undecided.read()).starts_with("HTTP/1.1 503 "));
     assert!(silent.is_ended(), "nobody has asked, so nobody is answered");
     server.advance(Duration::from_millis(1200));
+    assert_eq!(server.sessions(), 0);
+}
+
+#[test]
+fn a_client_that_does_not_even_read_the_101_is_gone_at_the_write_deadline() {
+    let closes = Arc::new(AtomicUsize::new(0));
+    struct Greeter(Arc<AtomicUsize>);
+    impl Handler for Greeter {
+        fn on_open(&mut self, cx: &mut Context<'_>) {
+            cx.send("hello").expect("open");
+        }
+        fn on_message(&mut self, _: Message<'_>, _: &mut Context<'_>) {}
+        fn on_close(&mut self, _: &Closed) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    let service = {
+        let closes = Arc::clone(&closes);
+        service_fn(move |_, _| Greeter(Arc::clone(&closes)))
+    };
+    let server = TestServer::new(service);
+    let mut raw = server.raw();
+    raw.stall();
+    raw.write(UPGRADE.as_bytes());
+    server.advance(Duration::from_secs(11));
+    assert_eq!(closes.load(Ordering::Relaxed), 1);
     assert_eq!(server.sessions(), 0);
 }

@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicUsize, Ordering};
+use core::task::Poll;
 use std::sync::Mutex;
 
 use sockeye_handler::testing::TestServer;
@@ -96,6 +97,11 @@ impl Handler for Bomb {
         self.pass(&[Where::Wake]);
     }
 
+    fn poll_finished(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        self.notes.push("finished");
+        Poll::Ready(())
+    }
+
     fn on_close(&mut self, _: &Closed) {
         self.closes.fetch_add(1, Ordering::Relaxed);
         self.pass(&[Where::Close, Where::MessageAndClose]);
@@ -185,6 +191,9 @@ fn a_panic_anywhere_ends_its_connection_alone() {
             }
         }
         assert_eq!(notes.count("drop"), 1, "{at:?}");
+        // After a panic a handler hears of the end, and nothing else.
+        let finished = usize::from(at == Where::Drop);
+        assert_eq!(notes.count("finished"), finished, "{at:?}");
 
         let service = server.service();
         let reports = service.reports.0.lock().expect("no panic here").clone();
@@ -208,15 +217,19 @@ fn a_panic_anywhere_ends_its_connection_alone() {
 #[test]
 fn a_panic_ends_with_the_transport_too() {
     let closes = Arc::new(AtomicUsize::new(0));
+    let notes = Notes::default();
     let server = TestServer::new(Minefield {
         at: Where::Message,
-        notes: Notes::default(),
+        notes: notes.clone(),
         closes: Arc::clone(&closes),
         reports: Reports::default(),
     });
     let mut client = server.connect("/").expect("accepted");
     client.stall();
     client.send("now").expect("open");
+    // It does not know yet.
+    client.send("and again").expect("open");
+    assert_eq!(notes.count("message"), 1);
     drop(client);
     assert_eq!(closes.load(Ordering::Relaxed), 1);
     assert_eq!(server.sessions(), 0);

@@ -160,6 +160,20 @@ fn nothing_is_held_between_messages() {
 }
 
 #[test]
+fn nothing_is_held_after_a_header_that_was_cut() {
+    for role in ROLES {
+        for opcode in [Opcode::Text, Opcode::Ping] {
+            let mut bench = Bench::new(role);
+            let bytes = bench.whole(opcode, b"whole in the second read");
+            bench.feed(&bytes[..1]);
+            assert!(!bench.connection.receiver.is_idle());
+            assert_eq!(bench.feed(&bytes[1..]).len(), 1);
+            assert!(bench.connection.receiver.is_idle());
+        }
+    }
+}
+
+#[test]
 fn above_the_hard_mark_sending_is_refused_and_one_message_always_fits() {
     for role in ROLES {
         let mut bench = Bench::with(role, |config| {
@@ -208,6 +222,22 @@ fn a_million_fragments_cost_in_proportion() {
     // measurement, so the best of a few counts; quadratic work spoils all of them.
     let ratio = || time_of(1 << 20).as_secs_f64() / time_of(1 << 19).as_secs_f64();
     assert!((0..5).any(|_| ratio() <= 2.2));
+}
+
+#[test]
+fn a_message_in_fragments_moves_to_a_larger_buffer_only_now_and_then() {
+    for opcode in [Opcode::Text, Opcode::Binary] {
+        let mut bench = Bench::with(Role::Server, |config| config.max_fragments = u32::MAX);
+        let first = bench.frame(false, opcode, b"x");
+        bench.feed(&first);
+        let next = bench.frame(false, Opcode::Continuation, b"x");
+        let mut sizes = alloc::collections::BTreeSet::new();
+        for _ in 0..100_000 {
+            bench.feed(&next);
+            sizes.insert(bench.connection.receiver.held());
+        }
+        assert!(sizes.len() < 10, "{sizes:?}");
+    }
 }
 
 #[test]

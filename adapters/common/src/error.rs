@@ -79,7 +79,7 @@ pub enum ConnectError {
 
 impl ConnectError {
     /// What the protocol says, about this host.
-    pub(crate) fn handshake(host: &str, error: handshake::ConnectError) -> Self {
+    pub fn handshake(host: &str, error: handshake::ConnectError) -> Self {
         use handshake::ConnectError as E;
         let host = host.into();
         match error {

@@ -18,7 +18,7 @@ thread_local! {
 }
 
 /// Calls `read` with this thread's read buffer.
-pub(crate) fn with_input<R>(read: impl FnOnce(&mut [u8]) -> R) -> R {
+pub fn with_input<R>(read: impl FnOnce(&mut [u8]) -> R) -> R {
     // A thread that is ending has no places any more, and does without.
     let spare = INPUT_SPARE.try_with(Cell::take).ok().flatten();
     let mut buffer = spare.unwrap_or_else(|| vec![0; INPUT].into_boxed_slice());
@@ -28,13 +28,13 @@ pub(crate) fn with_input<R>(read: impl FnOnce(&mut [u8]) -> R) -> R {
 }
 
 /// This thread's spare output buffer, if it has one at the moment.
-pub(crate) fn take_output() -> Option<Vec<u8>> {
+pub fn take_output() -> Option<Vec<u8>> {
     let buffer = OUTPUT_SPARE.try_with(Cell::take).ok()?;
     (buffer.capacity() > 0).then_some(buffer)
 }
 
 /// Keeps an empty output buffer for the next connection.
-pub(crate) fn put_output(mut buffer: Vec<u8>) {
+pub fn put_output(mut buffer: Vec<u8>) {
     if buffer.capacity() <= OUTPUT_MAX {
         buffer.clear();
         let _ = OUTPUT_SPARE.try_with(|place| place.set(buffer));

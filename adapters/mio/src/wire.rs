@@ -1,0 +1,146 @@
+//! A socket, and what is known of its readiness.
+
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::net::Shutdown;
+
+use mio::event::Event;
+use mio::net::TcpStream;
+use sockeye_common::{SLICES, gather, scratch};
+use sockeye_core::{Endpoint, Output, Time, Transmit};
+
+/// Whether a call that moved less than it could have says as much as one that would have
+/// blocked. Elsewhere only the latter has the system tell the next change.
+const SHORT_IS_LAST: bool = cfg!(unix);
+
+/// A non-blocking socket that is registered for edges.
+///
+/// An edge comes once, so what it said is kept until a call finds that it does not
+/// hold any more. Whoever stops before that, because of back-pressure or to let others
+/// have their turn, goes on later without an edge.
+pub(crate) struct Wire {
+    stream: TcpStream,
+    readable: bool,
+    writable: bool,
+    /// The peer will send no more, and there will be no other edge to say so.
+    ended: bool,
+}
+
+impl Wire {
+    /// What can be written is written without asking; what can be read will be told.
+    pub(crate) fn new(stream: TcpStream) -> Self {
+        Self {
+            stream,
+            readable: false,
+            writable: true,
+            ended: false,
+        }
+    }
+
+    /// Takes over what an edge says. Returns whether it is news.
+    pub(crate) fn note(&mut self, event: &Event) -> bool {
+        let ended = event.is_read_closed() || event.is_error();
+        let readable = event.is_readable() || ended;
+        let writable = event.is_writable() || event.is_write_closed() || event.is_error();
+        let is_news = (readable && !self.readable) || (writable && !self.writable);
+        self.readable |= readable;
+        self.writable |= writable;
+        self.ended |= ended;
+        is_news
+    }
+
+    /// Has the next read look for itself, whatever the edges have said.
+    pub(crate) fn suspect_input(&mut self) {
+        self.readable = true;
+    }
+
+    pub(crate) fn is_readable(&self) -> bool {
+        self.readable
+    }
+
+    /// Reads once. Call it while it [`is_readable`](Self::is_readable) and the endpoint
+    /// wants input.
+    pub(crate) fn read<E: Endpoint>(&mut self, endpoint: &mut E, now: Time) -> Option<E::Item> {
+        if let Some(target) = endpoint.read_target() {
+            let read = self.read_into(target);
+            if let Some(n) = progress(endpoint, read, now) {
+                endpoint.handle_read(n, now);
+            }
+            return None;
+        }
+        scratch::with_input(|buffer| {
+            let read = self.read_into(buffer);
+            let n = progress(endpoint, read, now)?;
+            endpoint.handle_input(buffer.get_mut(..n)?, now)
+        })
+    }
+
+    /// Writes until there is nothing left or the socket takes no more.
+    pub(crate) fn write(&mut self, endpoint: &mut impl Endpoint, now: Time) {
+        while self.writable
+            && let Some(transmit) = endpoint.poll_transmit()
+        {
+            let written = match transmit {
+                Transmit::Write(output) => self.write_once(output),
+                Transmit::Shutdown => {
+                    // A socket that cannot be shut down is as good as one that is.
+                    let _ = self.stream.shutdown(Shutdown::Write);
+                    endpoint.handle_shutdown(now);
+                    continue;
+                }
+            };
+            match written {
+                Ok(0) => endpoint.handle_error(now),
+                Ok(n) => endpoint.handle_written(n, now),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.writable = false;
+                    endpoint.handle_written(0, now);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => endpoint.handle_error(now),
+            }
+        }
+    }
+
+    /// A short read means that there is no more for now, without another call to say
+    /// so, unless the end has been announced: that is still to be read.
+    fn read_into(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.stream.read(buffer);
+        match &read {
+            Ok(n) => self.readable = *n == buffer.len() || self.ended || !SHORT_IS_LAST,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable = false,
+            Err(_) => {}
+        }
+        read
+    }
+
+    /// One write: of the one slice there usually is, or of several together. A short one
+    /// means that there is no more room for now.
+    fn write_once(&mut self, output: Output<'_>) -> io::Result<usize> {
+        let (written, offered) = if output.is_single() {
+            let slice = output.first();
+            (self.stream.write(slice), slice.len())
+        } else {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let slices = gather(&output, &mut slices);
+            let offered = slices.iter().map(|slice| slice.len()).sum();
+            (self.stream.write_vectored(slices), offered)
+        };
+        if let Ok(n) = &written {
+            self.writable = *n == offered || !SHORT_IS_LAST;
+        }
+        written
+    }
+}
+
+/// The bytes of a read, or `None` after telling the endpoint that it was the last.
+fn progress(endpoint: &mut impl Endpoint, read: io::Result<usize>, now: Time) -> Option<usize> {
+    match read {
+        Ok(0) => endpoint.handle_eof(now),
+        Ok(n) => return Some(n),
+        Err(error) => match error.kind() {
+            ErrorKind::WouldBlock | ErrorKind::Interrupted => {}
+            _ => endpoint.handle_error(now),
+        },
+    }
+    None
+}

@@ -1,0 +1,354 @@
+//! One thread of a server: its event loop.
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::io::{self, ErrorKind};
+
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Token};
+use sockeye_common::{
+    ACCEPTS, BACK_OFF, DeadlineHeap, Gate, Phase, ServerState, is_of_one_connection,
+};
+use sockeye_core::{Deadline, SharedConfig, Time};
+use sockeye_handler::{Address, Service, Session};
+
+use crate::clock::now;
+use crate::connection::Connection;
+use crate::mailbox::Mailbox;
+use crate::wire::Wire;
+
+/// Events that are taken from the system at once.
+const EVENTS: usize = 1024;
+
+/// Connections have their place as token.
+const LISTENER: Token = Token(usize::MAX - 1);
+const MAILBOX: Token = Token(usize::MAX);
+
+/// What the threads of a server share.
+pub(crate) struct Shared<S> {
+    pub(crate) service: Arc<Gate<S>>,
+    pub(crate) config: SharedConfig,
+    pub(crate) state: Arc<ServerState>,
+    /// One for each thread.
+    pub(crate) mailboxes: Arc<[Arc<Mailbox>]>,
+}
+
+/// What a thread is made of before it has its server.
+pub(crate) struct Bench {
+    poll: Poll,
+    listener: TcpListener,
+    pub(crate) mailbox: Arc<Mailbox>,
+}
+
+impl Bench {
+    pub(crate) fn new(mut listener: TcpListener) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let registry = poll.registry();
+        registry.register(&mut listener, LISTENER, Interest::READABLE)?;
+        let waker = mio::Waker::new(registry, MAILBOX)?;
+        Ok(Self {
+            poll,
+            listener,
+            mailbox: Arc::new(Mailbox::new(waker)),
+        })
+    }
+}
+
+/// An event loop with its listener and its connections.
+///
+/// Each round it takes what has happened from the system, and then gives every
+/// connection that has something to do one turn of bounded length. A connection that
+/// could go on stays in the queue, and the next round does not wait.
+pub(crate) struct Worker<S: Service> {
+    poll: Poll,
+    listener: Option<TcpListener>,
+    /// There may be connections to accept: an edge has said so, and nothing since has
+    /// said otherwise.
+    acceptable: bool,
+    back_off: Option<Time>,
+    /// What is left of them is dropped then.
+    drop_at: Option<Time>,
+    connections: Vec<Option<Connection<S>>>,
+    vacant: Vec<u32>,
+    /// Who has something to do.
+    queue: VecDeque<u32>,
+    deadlines: DeadlineHeap,
+    mailbox: Arc<Mailbox>,
+    shared: Arc<Shared<S>>,
+}
+
+impl<S: Service> Worker<S> {
+    pub(crate) fn new(bench: Bench, shared: Arc<Shared<S>>) -> Self {
+        Self {
+            poll: bench.poll,
+            listener: Some(bench.listener),
+            acceptable: false,
+            back_off: None,
+            drop_at: None,
+            connections: Vec::new(),
+            vacant: Vec::new(),
+            queue: VecDeque::new(),
+            deadlines: DeadlineHeap::default(),
+            mailbox: bench.mailbox,
+            shared,
+        }
+    }
+
+    /// Runs until the server ends.
+    pub(crate) fn run(mut self) {
+        let mut events = Events::with_capacity(EVENTS);
+        let mut woken = Vec::new();
+        loop {
+            if let Err(error) = self.wait(&mut events, &mut woken) {
+                tracing::error!(%error, "an event loop cannot go on");
+                return;
+            }
+            let now = now();
+            self.note(&events);
+            self.wake(&mut woken);
+            self.ring(now);
+            match self.shared.state.phase() {
+                Phase::Serving => self.accept(now),
+                Phase::Closing => self.close(now),
+                Phase::Aborting => return self.abort(now),
+            }
+            self.take_turns();
+            if self.drop_at.is_some() && self.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// Waits for something to happen, unless there is something to do.
+    fn wait(&mut self, events: &mut Events, woken: &mut Vec<u32>) -> io::Result<()> {
+        let now = now();
+        let is_idle = self.queue.is_empty() && !self.may_accept(now) && self.mailbox.begin_wait();
+        let timeout = if is_idle {
+            self.next_deadline(now).map(|at| at.saturating_since(now))
+        } else {
+            Some(Duration::ZERO)
+        };
+        let polled = self.poll.poll(events, timeout);
+        self.mailbox.end_wait(woken);
+        match polled {
+            Err(error) if error.kind() != ErrorKind::Interrupted => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn next_deadline(&self, now: Time) -> Option<Time> {
+        let deadline = self.deadlines.next().and_then(Deadline::time);
+        let back_off = self.back_off.filter(|until| *until > now);
+        [deadline, back_off, self.drop_at]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Takes over what the system says.
+    fn note(&mut self, events: &Events) {
+        for event in events {
+            match event.token() {
+                LISTENER => self.acceptable = true,
+                MAILBOX => {}
+                Token(place) => {
+                    // An event may be late for a connection that has gone.
+                    let place = place as u32;
+                    if let Some(connection) = get(&mut self.connections, place)
+                        && connection.note(event)
+                    {
+                        enqueue(&mut self.queue, connection, place);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes over what other threads say.
+    fn wake(&mut self, woken: &mut Vec<u32>) {
+        for place in woken.drain(..) {
+            if let Some(connection) = get(&mut self.connections, place) {
+                connection.set_woken();
+                enqueue(&mut self.queue, connection, place);
+            }
+        }
+    }
+
+    /// Takes over what the clock says.
+    fn ring(&mut self, now: Time) {
+        while let Some(place) = self.deadlines.pop_due(now) {
+            if let Some(connection) = get(&mut self.connections, place) {
+                connection.set_due();
+                enqueue(&mut self.queue, connection, place);
+            }
+        }
+    }
+
+    fn may_accept(&self, now: Time) -> bool {
+        self.acceptable
+            && self.listener.is_some()
+            && self.back_off.is_none_or(|until| until <= now)
+            && !self.shared.state.is_full()
+    }
+
+    fn accept(&mut self, now: Time) {
+        for _ in 0..ACCEPTS {
+            if !self.may_accept(now) {
+                return;
+            }
+            self.back_off = None;
+            let Some(listener) = &self.listener else {
+                return;
+            };
+            match listener.accept() {
+                Ok((stream, address)) => self.add(stream, address, now),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.acceptable = false,
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept connections for now");
+                    self.back_off = Some(now + BACK_OFF);
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, mut stream: TcpStream, address: SocketAddr, now: Time) {
+        // Nagle's algorithm waits for more to come; what leaves here is a whole batch.
+        // A failure means that the peer is gone, which the first read will tell.
+        let _ = stream.set_nodelay(true);
+        let place = self.vacant.pop().unwrap_or_else(|| {
+            self.connections.push(None);
+            self.connections.len() as u32 - 1
+        });
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        let registry = self.poll.registry();
+        if let Err(error) = registry.register(&mut stream, Token(place as usize), interest) {
+            tracing::warn!(%error, "cannot take a connection");
+            self.vacant.push(place);
+            return;
+        }
+        self.shared.state.enter();
+        let service = Arc::clone(&self.shared.service);
+        let config = self.shared.config.clone();
+        let session = Session::new(service, config, Address::from(address), now);
+        let connection = Connection::new(session, Wire::new(stream));
+        arm(&mut self.deadlines, &connection, place);
+        if let Some(slot) = self.connections.get_mut(place as usize) {
+            *slot = Some(connection);
+        }
+    }
+
+    /// Gives everybody who has something to do one turn.
+    fn take_turns(&mut self) {
+        for _ in 0..self.queue.len() {
+            let Some(place) = self.queue.pop_front() else {
+                return;
+            };
+            let Some(connection) = get(&mut self.connections, place) else {
+                continue;
+            };
+            connection.is_queued = false;
+            let has_more = connection.take_turn(now());
+            if connection.is_finished() {
+                self.remove(place);
+                continue;
+            }
+            connection.give_waker(|| self.mailbox.waker(place));
+            arm(&mut self.deadlines, connection, place);
+            if has_more {
+                enqueue(&mut self.queue, connection, place);
+            }
+        }
+    }
+
+    /// Drops a connection.
+    fn remove(&mut self, place: u32) {
+        let slot = self.connections.get_mut(place as usize);
+        if let Some(connection) = slot.and_then(Option::take) {
+            drop(connection);
+            self.vacant.push(place);
+            self.deadlines.arm(place, Deadline::NEVER);
+            self.leave();
+        }
+    }
+
+    fn leave(&self) {
+        if self.shared.state.leave() {
+            for mailbox in self.shared.mailboxes.iter() {
+                mailbox.announce();
+            }
+        }
+    }
+
+    /// Closes all connections, the first time, and drops what is left at the end.
+    fn close(&mut self, now: Time) {
+        let shared = Arc::clone(&self.shared);
+        let Some(shutdown) = shared.state.shutdown() else {
+            return;
+        };
+        match self.drop_at {
+            Some(at) if at <= now => self.abort(now),
+            Some(_) => {}
+            None => {
+                self.drop_at = Some(now + shutdown.timeout);
+                self.listener = None;
+                for (place, slot) in self.connections.iter_mut().enumerate() {
+                    if let Some(connection) = slot {
+                        connection.close(shutdown, now);
+                        enqueue(&mut self.queue, connection, place as u32);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Drops all connections.
+    fn abort(&mut self, now: Time) {
+        self.listener = None;
+        for place in 0..self.connections.len() as u32 {
+            if let Some(connection) = get(&mut self.connections, place) {
+                self.shared.state.count_aborted();
+                connection.abort(now);
+                self.remove(place);
+            }
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.vacant.len() == self.connections.len()
+    }
+}
+
+/// However a thread ends, its connections do not count any more.
+impl<S: Service> Drop for Worker<S> {
+    fn drop(&mut self) {
+        for _ in 0..self.connections.drain(..).flatten().count() {
+            self.leave();
+        }
+    }
+}
+
+fn get<S: Service>(
+    connections: &mut [Option<Connection<S>>],
+    place: u32,
+) -> Option<&mut Connection<S>> {
+    connections.get_mut(place as usize)?.as_mut()
+}
+
+fn enqueue<S: Service>(queue: &mut VecDeque<u32>, connection: &mut Connection<S>, place: u32) {
+    if !core::mem::replace(&mut connection.is_queued, true) {
+        queue.push_back(place);
+    }
+}
+
+/// A deadline that moves later is looked at when the old one has come.
+fn arm<S: Service>(deadlines: &mut DeadlineHeap, connection: &Connection<S>, place: u32) {
+    if let Some(at) = connection.poll_timeout() {
+        let deadline = Deadline::at(at);
+        if deadline < deadlines.armed(place) {
+            deadlines.arm(place, deadline);
+        }
+    }
+}
