@@ -7,6 +7,7 @@
 //!
 //! `docs/custom-runtime.md` explains it.
 
+#![forbid(unsafe_code)]
 #![expect(
     clippy::std_instead_of_core,
     clippy::std_instead_of_alloc,

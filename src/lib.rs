@@ -71,6 +71,8 @@
 //! # }
 //! ```
 
+#![forbid(unsafe_code)]
+
 #[doc(inline)]
 pub use sockeye_core::{
     self as core, CloseCode, Closed, Config, Frame, Message, MessageKind, Outgoing, OwnedMessage,

@@ -15,6 +15,8 @@
 //! that are still on it can have this today, and move to smol by changing the name
 //! of a module.
 
+#![forbid(unsafe_code)]
+
 extern crate alloc;
 
 #[cfg(feature = "async-std")]

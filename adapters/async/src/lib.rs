@@ -19,6 +19,8 @@
 //! connection is polled; both are taken and put back within the poll. So an idle
 //! connection owns no buffer at all.
 
+#![forbid(unsafe_code)]
+
 extern crate alloc;
 
 mod deadlines;

@@ -11,6 +11,8 @@
 //! - [`DeadlineHeap`] and [`time_of`]: one wait for any number of connections.
 //! - [`scratch`] and [`gather`]: buffers that a thread lends to its connections.
 
+#![forbid(unsafe_code)]
+
 extern crate alloc;
 
 mod accepting;

@@ -31,6 +31,8 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
 //! ```
 
+#![forbid(unsafe_code)]
+
 mod clock;
 mod connect;
 mod serve;

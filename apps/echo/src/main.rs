@@ -3,6 +3,8 @@
 //! With --connect it is the other side: a client that echoes until the server
 //! closes.
 
+#![forbid(unsafe_code)]
+
 use std::process::ExitCode;
 
 use clap::Parser;

@@ -37,6 +37,8 @@
 //! second signal; 2 if the program could not start. Every failure is one sentence
 //! on standard error; below it stands the answer of a server that refused.
 
+#![forbid(unsafe_code)]
+
 #[cfg(feature = "async")]
 extern crate alloc;
 

@@ -9,6 +9,7 @@
 //! lamp. It calls [`Device::turn`] in its main loop, or when one of its interrupts says
 //! that there is something to do, and at the latest when [`Device::next_turn`] says.
 
+#![forbid(unsafe_code)]
 #![no_std]
 
 extern crate alloc;
