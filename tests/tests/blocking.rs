@@ -299,11 +299,12 @@ fn a_receiving_half_that_waits_hears_that_nobody_answered_its_own_close() {
             assert_eq!(receiver.recv(), None);
             receiver
         });
-        sender.ping(b"is it waiting?").expect("open");
         (sender, receiving)
     });
     let mut raw = Raw::open(address);
-    raw.read();
+    // Only a thread that receives answers.
+    raw.send(FIN | PING, b"is it waiting?");
+    assert_eq!(raw.read().first, FIN | PONG);
     let (sender, receiving) = server.join().expect("no panic");
     sender.close(CloseCode::NORMAL, "").expect("a code");
     raw.read_close(1000);
