@@ -254,16 +254,38 @@ fn a_sending_half_needs_nobody_who_receives() {
 #[test]
 fn a_sending_half_goes_on_beside_a_receiving_half_that_waits_for_ever() {
     let (address, server) = serve(quiet(), |mut ws| {
-        (0..100).all(|_| ws.recv().is_some_and(|m| m.as_bytes().len() == 100_000))
+        // It reads late, when the other side is stuck.
+        thread::sleep(Duration::from_millis(300));
+        (0..300).all(|_| ws.recv().is_some_and(|m| m.as_bytes().len() == 100_000))
     });
     let (sender, mut receiver) = client(address).split();
     let receiving = thread::spawn(move || receiver.recv());
-    for _ in 0..100 {
+    for _ in 0..300 {
         sender.send(vec![7; 100_000]).expect("open");
     }
     sender.flush().expect("open");
     assert!(server.join().expect("no panic"));
     assert_eq!(receiving.join().expect("no panic"), None);
+}
+
+#[test]
+fn both_halves_end_at_the_write_deadline_of_what_one_of_them_sends() {
+    let mut config = quiet();
+    config.write_timeout = Duration::from_millis(300);
+    let (address, server) = serve(config, |ws| {
+        let (sender, mut receiver) = ws.split();
+        let receiving = thread::spawn(move || {
+            assert_eq!(receiver.recv(), None);
+            receiver
+        });
+        while sender.send(vec![0; 100_000]).is_ok() {}
+        receiving.join().expect("no panic")
+    });
+    let raw = Raw::open(address);
+    let receiver = server.join().expect("no panic");
+    let closed = receiver.closed().expect("ended");
+    assert_eq!(closed.cause, Cause::Timeout(Timeout::Write));
+    drop(raw);
 }
 
 #[test]

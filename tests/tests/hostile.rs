@@ -33,6 +33,11 @@ fn live_bytes() -> usize {
     stats.bytes_allocated - stats.bytes_deallocated
 }
 
+/// Descriptors that the process has open, where the system tells.
+fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
+}
+
 /// Waits until the server has no connections: then all they held should be free.
 fn until_empty(server: &TestServer) {
     while server.connections() > 0 {
@@ -70,12 +75,13 @@ fn handshakes_that_are_given_up_leave_nothing_behind() {
     (0..ROUNDS / 4).for_each(round);
     until_empty(&server);
     server.forget_reports();
-    let before = live_bytes();
+    let before = (live_bytes(), descriptors());
     (0..ROUNDS).for_each(round);
     until_empty(&server);
     server.forget_reports();
-    let after = live_bytes();
-    assert!(after < before + 20_000, "{before} grew to {after}");
+    let after = (live_bytes(), descriptors());
+    assert!(after.0 < before.0 + 20_000, "{before:?} grew to {after:?}");
+    assert_eq!(after.1, before.1, "descriptors");
 }
 
 #[test]

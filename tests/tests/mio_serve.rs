@@ -139,6 +139,20 @@ fn connections_spread_over_the_threads_and_stay_on_theirs() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn each_thread_listens_on_a_socket_of_its_own() {
+    const LISTEN: &str = "0A";
+    let server = TestServer::start(3, |_, _| {});
+    let place = format!("0100007F:{:04X}", server.server.local_addr().port());
+    let sockets = std::fs::read_to_string("/proc/net/tcp").expect("Linux");
+    let ours = sockets.lines().filter(|line| {
+        let mut columns = line.split_whitespace().skip(1);
+        columns.next() == Some(&place) && columns.nth(1) == Some(LISTEN)
+    });
+    assert_eq!(ours.count(), 3);
+}
+
 #[test]
 fn a_port_that_threads_share_is_in_use_for_everybody_else() {
     let server = TestServer::start(2, |_, _| {});
@@ -201,9 +215,16 @@ fn a_peer_that_never_pauses_leaves_the_others_their_turn() {
     let batch = frame(FIN | BINARY, &[7; 1]).repeat(10_000);
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = Arc::clone(&stop);
+    let (is_on, on) = channel();
     let flooding = thread::spawn(move || {
-        while !stopped.load(Ordering::Relaxed) && busy.0.write_all(&batch).is_ok() {}
+        while !stopped.load(Ordering::Relaxed) && busy.0.write_all(&batch).is_ok() {
+            // Nobody listens after a while.
+            let _ = is_on.send(());
+        }
     });
+    for _ in 0..20 {
+        on.recv().expect("a flood");
+    }
     for _ in 0..5 {
         assert_eq!(ask(&mut other, "hello"), "hello");
     }
@@ -319,7 +340,11 @@ fn beyond_the_cap_an_upgrade_is_refused_on_every_thread() {
 
 #[test]
 fn room_that_one_thread_makes_is_room_for_those_who_wait_at_another() {
-    let server = TestServer::start(2, |_, options| options.max_connections = 200);
+    let server = TestServer::start(2, |config, options| {
+        options.max_connections = 200;
+        // Longer than the test waits: no deadline is to wake a thread.
+        config.handshake_timeout = 2 * PATIENCE;
+    });
     let address = server.server.local_addr();
     let mut peers: Vec<Raw> = (0..200).map(|_| server.open()).collect();
     let threads: Vec<String> = peers.iter_mut().map(|p| ask(p, "thread")).collect();

@@ -37,6 +37,7 @@
 //! second signal; 2 if the program could not start. Every failure is one sentence
 //! on standard error; below it stands the answer of a server that refused.
 
+#[cfg(feature = "async")]
 extern crate alloc;
 
 mod args;
