@@ -100,6 +100,6 @@ pub use sockeye_async_std::smol;
 pub use sockeye_mio as mio;
 
 /// The README's examples are tests.
-#[cfg(all(doctest, feature = "tokio"))]
+#[cfg(all(doctest, feature = "tokio", feature = "smol"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import resource
 import signal
 import socket
 import struct
@@ -16,6 +17,12 @@ import echo
 from wire import BINARY, CLOSE, REQUEST, TEXT, Peer, frame
 
 ECHO_LIMIT = 16 << 20
+
+
+# A thousand connections, and the rest; where that is forbidden the test will say so.
+_soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+if 0 <= _soft < 4096:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4096 if _hard < 0 else min(_hard, 4096), _hard))
 
 
 class WrongInput(unittest.TestCase):
@@ -132,7 +139,7 @@ class Signals(unittest.TestCase):
     def test_every_connection_is_told_1001(self) -> None:
         for how in [signal.SIGTERM, signal.SIGINT]:
             with self.subTest(how.name), echo.Server() as server:
-                peers = [Peer(server.port) for _ in range(5)]
+                peers = [Peer(server.port) for _ in range(1000)]
                 self.assertTrue(all(peer.echoes() for peer in peers))
                 server.process.send_signal(how)
                 for peer in peers:

@@ -80,3 +80,34 @@ pub(crate) fn set_nodelay(stream: &TcpStream) {
     // A failure means that the peer is gone, which the first read will tell.
     let _ = stream.set_nodelay(true);
 }
+
+#[cfg(test)]
+mod tests {
+    use sockeye_async::Connection;
+    use sockeye_handler::{
+        Context as HandlerContext, Decision, Handler, Message, Opening, Request, Service,
+    };
+
+    use super::*;
+    use crate::clock::IoClock;
+
+    struct Nothing;
+
+    impl Service for Nothing {
+        type Handler = Self;
+
+        fn on_request(&self, _: &Request<'_>, _: &mut Opening<'_>) -> Decision<Self> {
+            Decision::accept(Self)
+        }
+    }
+
+    impl Handler for Nothing {
+        fn on_message(&mut self, _: Message<'_>, _: &mut HandlerContext<'_>) {}
+    }
+
+    #[test]
+    fn the_state_of_a_connection_fits_its_budget() {
+        let size = size_of::<Connection<Nothing, Stream<Async<TcpStream>>, IoClock>>();
+        assert!(size <= 280, "{size}");
+    }
+}
