@@ -53,6 +53,9 @@ pub struct Config {
     pub idle_timeout: Option<Duration>,
     /// How long the peer may take to answer our Close, and to end the transport
     /// after that; 5 s each.
+    ///
+    /// The first runs while nothing of what is queued up to our Close moves, and
+    /// from when that is written.
     pub close_timeout: Duration,
     /// How long input is discarded after a failed connection, so that the Close
     /// frame which says why is not destroyed by a reset; 1 s.

@@ -93,6 +93,7 @@ impl Sender {
     }
 
     pub(crate) fn handle_written(&mut self, n: usize, now: Time) {
+        let before = self.queue.len();
         self.queue.advance(n);
         if self.queue.is_empty() {
             self.timers.clear(Timer::Write);
@@ -104,6 +105,10 @@ impl Sender {
             self.gate.set(Gate::FULL, false);
         }
         if self.gate.0 & Gate::CLOSING != 0 {
+            // The peer cannot answer our Close before it has come, behind the data.
+            if self.state == State::Closing && self.queue.len() < before {
+                self.timers.clear(Timer::Close);
+            }
             self.settle(now);
         }
         if self.flags & SENT != 0 {
