@@ -22,6 +22,7 @@ extern crate alloc;
 mod deadlines;
 mod driver;
 mod open;
+mod secure;
 mod serve;
 mod split;
 mod timer;
@@ -30,9 +31,13 @@ mod websocket;
 
 pub use driver::Driver;
 pub use open::{accept, connect};
+pub use secure::MaybeTls;
 pub use serve::{Acceptor, Connection, Control};
 #[doc(no_inline)]
 pub use sockeye_common::opening::Target;
+#[cfg(feature = "tls")]
+#[doc(no_inline)]
+pub use sockeye_common::tls;
 #[doc(no_inline)]
 pub use sockeye_common::{
     ACCEPTS, AcceptError, BACK_OFF, ConnectError, ConnectOptions, Shutdown, Until,

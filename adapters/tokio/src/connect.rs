@@ -2,7 +2,7 @@
 
 use std::io;
 
-use sockeye_async::{AcceptError, Clock, ConnectError, ConnectOptions, Target};
+use sockeye_async::{AcceptError, Clock, ConnectError, ConnectOptions, MaybeTls, Target};
 use sockeye_core::SharedConfig;
 use sockeye_core::handshake::{Accept, ClientRequest, Host, Request, Response, Url};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -13,7 +13,7 @@ use crate::WebSocket;
 use crate::clock::{Alarm, TokioClock};
 use crate::stream::Stream;
 
-/// Opens a connection to a `ws://` URL.
+/// Opens a connection to a `ws://` URL, or to a `wss://` URL with the feature `tls`.
 ///
 /// The name is looked up and its addresses are tried in turn; all of it, with the
 /// handshake, ends within
@@ -25,6 +25,9 @@ use crate::stream::Stream;
 /// [`ConnectError::Rejected`], with the whole of its answer.
 pub async fn connect(url: &str, options: &ConnectOptions) -> Result<WebSocket, ConnectError> {
     let begin = TokioClock::now();
+    #[cfg(feature = "tls")]
+    let (Target { url, request, host }, tls) = Target::with_tls(url, options)?;
+    #[cfg(not(feature = "tls"))]
     let Target { url, request, host } = Target::new(url, options)?;
     let limit = options.config.handshake_timeout;
     let stream = match timeout(limit, reach(&url, &host)).await {
@@ -32,7 +35,10 @@ pub async fn connect(url: &str, options: &ConnectOptions) -> Result<WebSocket, C
         Err(_) => return Err(ConnectError::TimedOut { host: host.into() }),
     };
     let deadline = begin + limit;
-    let stream = Stream::new(stream);
+    #[cfg(feature = "tls")]
+    let stream = MaybeTls::new(Stream::new(stream), tls);
+    #[cfg(not(feature = "tls"))]
+    let stream = MaybeTls::plain(Stream::new(stream));
     let alarm = Alarm::default();
     sockeye_async::connect(stream, alarm, &request, &options.config, &host, deadline).await
 }
@@ -52,7 +58,7 @@ pub async fn connect_over<S: AsyncRead + AsyncWrite + Unpin>(
     host: &str,
 ) -> Result<WebSocket<S>, ConnectError> {
     let deadline = TokioClock::now() + config.handshake_timeout;
-    let (stream, alarm) = (Stream::new(stream), Alarm::default());
+    let (stream, alarm) = (MaybeTls::plain(Stream::new(stream)), Alarm::default());
     sockeye_async::connect(stream, alarm, request, config, host, deadline).await
 }
 
@@ -71,7 +77,8 @@ pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     config: &SharedConfig,
     decide: impl FnOnce(&Request<'_>) -> Result<Accept, Response>,
 ) -> Result<WebSocket<S>, AcceptError> {
-    sockeye_async::accept(Stream::new(stream), Alarm::default(), config, decide).await
+    let stream = MaybeTls::plain(Stream::new(stream));
+    sockeye_async::accept(stream, Alarm::default(), config, decide).await
 }
 
 async fn reach(url: &Url<'_>, host: &str) -> Result<TcpStream, ConnectError> {

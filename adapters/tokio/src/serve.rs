@@ -7,8 +7,11 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::io;
 
+#[cfg(feature = "tls")]
+use sockeye_async::tls::{Tls, TlsServer};
 use sockeye_async::{
-    ACCEPTS, Acceptor, BACK_OFF, Clock, Connection, Control, Shutdown, is_of_one_connection,
+    ACCEPTS, Acceptor, BACK_OFF, Clock, Connection, Control, MaybeTls, Shutdown,
+    is_of_one_connection,
 };
 use sockeye_core::{SharedConfig, Time};
 use sockeye_handler::Service;
@@ -30,6 +33,9 @@ pub struct ServeOptions {
     pub config: SharedConfig,
     /// Connections at a time; 10,000. Upgrades beyond that are answered with 503.
     pub max_connections: usize,
+    /// The certificate and the key to serve `wss` with; without them it is `ws`.
+    #[cfg(feature = "tls")]
+    pub tls: Option<TlsServer>,
 }
 
 impl Default for ServeOptions {
@@ -37,6 +43,8 @@ impl Default for ServeOptions {
         Self {
             config: SharedConfig::default(),
             max_connections: 10_000,
+            #[cfg(feature = "tls")]
+            tls: None,
         }
     }
 }
@@ -91,6 +99,8 @@ pub fn serve<S: Service>(
     let task = tokio::spawn(Accepting {
         listener: Some(listener),
         acceptor,
+        #[cfg(feature = "tls")]
+        tls: options.tls.clone(),
         control: control.clone(),
         sleep: None,
         back_off: None,
@@ -146,6 +156,8 @@ impl Drop for Server {
 struct Accepting<S> {
     listener: Option<TcpListener>,
     acceptor: Acceptor<S>,
+    #[cfg(feature = "tls")]
+    tls: Option<TlsServer>,
     control: Control,
     sleep: Option<Pin<Box<Sleep>>>,
     back_off: Option<Time>,
@@ -212,10 +224,28 @@ impl<S: Service> Accepting<S> {
 
     fn spawn(&self, stream: TcpStream, address: SocketAddr) {
         set_nodelay(&stream);
-        let connection: Connection<S, _, TokioClock> = self
-            .acceptor
-            .connection(Stream::new(stream), address.into());
+        let Some(transport) = self.transport(Stream::new(stream)) else {
+            return;
+        };
+        let connection: Connection<S, _, TokioClock> =
+            self.acceptor.connection(transport, address.into());
         tokio::spawn(connection);
+    }
+
+    #[cfg(feature = "tls")]
+    fn transport<T>(&self, stream: T) -> Option<MaybeTls<T>> {
+        match self.tls.as_ref().map(Tls::server).transpose() {
+            Ok(tls) => Some(MaybeTls::new(stream, tls)),
+            Err(error) => {
+                tracing::error!(%error, "cannot begin TLS");
+                None
+            }
+        }
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn transport<T>(&self, stream: T) -> Option<MaybeTls<T>> {
+        Some(MaybeTls::plain(stream))
     }
 
     fn poll_sleep(&mut self, until: Option<Time>, now: Time, cx: &mut Context<'_>) -> Poll<()> {
@@ -264,7 +294,7 @@ mod tests {
     fn the_state_of_a_connection_fits_its_budget() {
         // With tokio's own 80 bytes the cell of a task is then 384 bytes; it grows
         // in steps of 128.
-        let size = size_of::<Connection<Nothing, Stream<TcpStream>, TokioClock>>();
+        let size = size_of::<Connection<Nothing, MaybeTls<Stream<TcpStream>>, TokioClock>>();
         assert!(size <= 280, "{size}");
     }
 }
