@@ -17,6 +17,10 @@ pub(crate) fn serve<S: Service>(args: &Args, service: S) -> Result<(), Failure> 
     let mut options = ServeOptions::default();
     options.config = args.config()?;
     options.max_connections = args.max_connections;
+    #[cfg(feature = "tls")]
+    {
+        options.tls = args.tls_server()?;
+    }
     let mut threads = Builder::new_multi_thread();
     if let Some(count) = args.threads {
         threads.worker_threads(count.into());
@@ -41,7 +45,7 @@ async fn run_server<S: Service>(
         .await
         .map_err(cannot_listen)?;
     let mut server = sockeye_tokio::serve(listener, service, options).map_err(cannot_listen)?;
-    announce(server.local_addr());
+    announce(args, server.local_addr());
     stopped.await;
     tracing::info!(connections = server.connections(), "closing");
     let shutdown = Shutdown {
@@ -64,6 +68,10 @@ pub(crate) fn connect(
     let mut options = ConnectOptions::default();
     options.config = args.config()?;
     options.subprotocols = subprotocols.to_vec();
+    #[cfg(feature = "tls")]
+    {
+        options.tls = args.tls_client()?;
+    }
     // One connection needs one thread, and starts faster with it.
     let runtime = start(&mut Builder::new_current_thread())?;
     let ended = runtime.block_on(run_client(url, &options, answer));
