@@ -1,12 +1,12 @@
 //! A socket, and what is known of its readiness.
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
-use std::net::Shutdown;
 
 use mio::event::Event;
-use mio::net::TcpStream;
 use sockeye_common::{SLICES, gather, scratch};
 use sockeye_core::{Endpoint, Output, Time, Transmit};
+
+use crate::socket::Socket;
 
 /// A non-blocking socket that is registered for edges.
 ///
@@ -14,7 +14,7 @@ use sockeye_core::{Endpoint, Output, Time, Transmit};
 /// hold any more. Whoever stops before that, because of back-pressure or to let others
 /// have their turn, goes on later without an edge.
 pub(crate) struct Wire {
-    stream: TcpStream,
+    socket: Socket,
     readable: bool,
     writable: bool,
     /// The peer will send no more, and there will be no other edge to say so.
@@ -23,9 +23,9 @@ pub(crate) struct Wire {
 
 impl Wire {
     /// What can be written is written without asking; what can be read will be told.
-    pub(crate) fn new(stream: TcpStream) -> Self {
+    pub(crate) fn new(socket: Socket) -> Self {
         Self {
-            stream,
+            socket,
             readable: false,
             writable: true,
             ended: false,
@@ -76,11 +76,12 @@ impl Wire {
             && let Some(transmit) = endpoint.poll_transmit()
         {
             let written = match transmit {
-                Transmit::Write(output) => write_once(&mut self.stream, output),
+                Transmit::Write(output) => write_once(&mut self.socket, output),
                 Transmit::Shutdown => {
-                    // A socket that cannot be shut down is as good as one that is.
-                    let _ = self.stream.shutdown(Shutdown::Write);
-                    endpoint.handle_shutdown(now);
+                    match self.socket.shut_down() {
+                        Ok(()) => endpoint.handle_shutdown(now),
+                        Err(_) => self.writable = false,
+                    }
                     continue;
                 }
             };
@@ -95,14 +96,28 @@ impl Wire {
                 Err(_) => endpoint.handle_error(now),
             }
         }
+        if self.writable && self.socket.holds_output() {
+            match self.socket.flush() {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
+                Err(_) => endpoint.handle_error(now),
+            }
+        }
+    }
+
+    /// Whether something that the endpoint has handed over has not left yet.
+    pub(crate) fn holds_output(&self) -> bool {
+        self.socket.holds_output()
     }
 
     /// A short read means that there is no more for now, without another call to say
     /// so, unless the end has been announced: that is still to be read.
     fn read_into(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.stream.read(buffer);
+        let read = self.socket.read(buffer);
         match &read {
-            Ok(n) => self.readable = *n == buffer.len() || self.ended,
+            Ok(n) => {
+                self.readable = *n == buffer.len() || self.ended || self.socket.may_hold_input();
+            }
             Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable = false,
             Err(_) => {}
         }
@@ -124,11 +139,11 @@ fn progress(endpoint: &mut impl Endpoint, read: io::Result<usize>, now: Time) ->
 }
 
 /// One write: of the one slice there usually is, or of several together.
-fn write_once(stream: &mut TcpStream, output: Output<'_>) -> io::Result<usize> {
+fn write_once(socket: &mut Socket, output: Output<'_>) -> io::Result<usize> {
     if output.is_single() {
-        stream.write(output.first())
+        socket.write(output.first())
     } else {
         let mut slices = [IoSlice::new(&[]); SLICES];
-        stream.write_vectored(gather(&output, &mut slices))
+        socket.write_vectored(gather(&output, &mut slices))
     }
 }

@@ -19,6 +19,10 @@ pub(crate) fn serve<S: Service>(args: &Args, service: S) -> Result<(), Failure> 
     options.max_connections = args.max_connections;
     let threads = args.threads.map(usize::from).and_then(NonZeroUsize::new);
     options.threads = threads.unwrap_or(options.threads);
+    #[cfg(feature = "tls")]
+    {
+        options.tls = args.tls_server()?;
+    }
     let cannot_listen = |error| Failure::Listen {
         address: args.listen.clone(),
         error,
