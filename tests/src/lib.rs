@@ -3,5 +3,6 @@
 
 extern crate alloc;
 
+pub mod authority;
 pub mod server;
 pub mod wire;

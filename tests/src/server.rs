@@ -28,12 +28,7 @@ impl TestServer {
         let mut options = ServeOptions::default();
         configure(&mut config, &mut options);
         options.config = config.share().expect("valid limits");
-        let (ended_sender, ended) = channel();
-        let (peers_sender, peers) = channel();
-        let service = Obedient(Arc::new(Reports {
-            ended: ended_sender,
-            peers: peers_sender,
-        }));
+        let (service, ended, peers) = obedient();
         let runtime = Runtime::new().expect("a runtime");
         let server = runtime.block_on(async {
             let listener = listen("127.0.0.1:0").await.expect("a port");
@@ -87,6 +82,19 @@ impl TestServer {
             (dropped, meanwhile.join().expect("the other side"))
         })
     }
+}
+
+/// The service of a [`TestServer`], for other servers: echoes, and obeys a few words.
+/// It reports how its connections end, and their handles.
+#[must_use]
+pub fn obedient() -> (impl Service, Receiver<Closed>, Receiver<Peer>) {
+    let (ended_sender, ended) = channel();
+    let (peers_sender, peers) = channel();
+    let service = Obedient(Arc::new(Reports {
+        ended: ended_sender,
+        peers: peers_sender,
+    }));
+    (service, ended, peers)
 }
 
 /// Echoes. `close CODE` makes it close, `panic` panic, `abort` give up.

@@ -1,108 +1,222 @@
 //! `wss`, from both ends of the wire and with peers that do not keep to it.
 
-extern crate alloc;
-
-use alloc::sync::Arc;
-use core::future::Future;
+use core::cell::Cell;
 use core::net::SocketAddr;
-use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::TcpStream;
-use std::path::PathBuf;
-use std::process;
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::Receiver;
+use std::thread;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
-use rustls::crypto::ring;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
-use sockeye_core::{Cause, CloseCode};
-use sockeye_tests::server::TestServer;
+use rcgen::date_time_ymd;
+use rustls::{ClientConnection, StreamOwned};
+use sockeye_core::{Cause, CloseCode, Closed, Config, OwnedMessage};
+use sockeye_tests::authority::Authority;
+use sockeye_tests::server::obedient;
 use sockeye_tests::wire::{BINARY, CLOSE, FIN, PATIENCE, Raw, TEXT, UPGRADE, frame};
 use sockeye_tokio::{
     ConnectError, ConnectOptions, Shutdown, TlsClient, TlsConfigError, TlsError, TlsServer,
-    WebSocket, connect,
 };
 use tokio::runtime::Runtime;
 
-/// An authority of our own, whose files are gone after the test.
-struct Authority {
-    directory: PathBuf,
-    issuer: Issuer<'static, KeyPair>,
+/// What a test runs on.
+#[derive(Clone, Copy)]
+enum Adapter {
+    Tokio,
+    Mio,
 }
 
-impl Authority {
-    fn new() -> Self {
-        static MADE: AtomicUsize = AtomicUsize::new(0);
-        let made = MADE.fetch_add(1, Ordering::Relaxed);
-        let directory = std::env::temp_dir().join(format!("sockeye-tls-{}-{made}", process::id()));
-        fs::create_dir(&directory).expect("a directory");
-        let mut params = CertificateParams::new([]).expect("no names");
-        let name = format!("sockeye test {made}");
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().expect("a key");
-        let root = params.self_signed(&key).expect("a certificate");
-        fs::write(directory.join("roots.pem"), root.pem()).expect("a file");
-        let issuer = Issuer::new(params, key);
-        Self { directory, issuer }
+/// Mounts each test on each adapter.
+macro_rules! on_each_adapter {
+    ($($name:ident,)*) => {
+        mod on_tokio {
+            $(#[test] fn $name() { super::$name(super::Adapter::Tokio); })*
+        }
+        mod on_mio {
+            $(#[test] fn $name() { super::$name(super::Adapter::Mio); })*
+        }
+    };
+}
+
+on_each_adapter! {
+    messages_around_the_borders_of_frames_records_and_buffers_come_back,
+    output_that_the_peer_does_not_take_waits_and_nothing_of_it_is_lost,
+    a_server_that_cannot_be_trusted_is_told_apart,
+    a_server_without_tls_is_told_as_such,
+    a_server_that_says_nothing_is_given_up_at_the_deadline,
+    a_client_without_tls_gets_an_alert_and_costs_the_others_nothing,
+    clients_that_do_not_finish_tls_are_gone_by_the_handshake_deadline,
+    records_that_come_byte_by_byte_are_understood,
+    the_server_ends_with_a_close_notify_behind_its_close,
+    a_client_that_leaves_without_a_word_is_an_end_and_no_fault,
+    a_server_that_is_shut_down_closes_its_connections_over_tls,
+}
+
+/// A server on a free port.
+struct Server {
+    running: Running,
+    address: SocketAddr,
+    ended: Receiver<Closed>,
+}
+
+enum Running {
+    Tokio(Runtime, sockeye_tokio::Server),
+    Mio(sockeye_mio::Server),
+}
+
+impl Server {
+    fn start(adapter: Adapter, tls: Option<TlsServer>, config: Config) -> Self {
+        let config = config.share().expect("limits");
+        let (service, ended, _) = obedient();
+        let running = match adapter {
+            Adapter::Tokio => {
+                let mut options = sockeye_tokio::ServeOptions::default();
+                (options.config, options.tls) = (config, tls);
+                let runtime = Runtime::new().expect("a runtime");
+                let server = runtime.block_on(async {
+                    let listener = sockeye_tokio::listen("127.0.0.1:0").await.expect("a port");
+                    sockeye_tokio::serve(listener, service, &options).expect("a listener")
+                });
+                Running::Tokio(runtime, server)
+            }
+            Adapter::Mio => {
+                let mut options = sockeye_mio::ServeOptions::default();
+                (options.config, options.tls) = (config, tls);
+                let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+                Running::Mio(sockeye_mio::serve(listener, service, &options).expect("threads"))
+            }
+        };
+        let address = match &running {
+            Running::Tokio(_, server) => server.local_addr(),
+            Running::Mio(server) => server.local_addr(),
+        };
+        Self {
+            running,
+            address,
+            ended,
+        }
     }
 
-    fn file(&self, name: &str) -> PathBuf {
-        self.directory.join(name)
+    fn url(&self) -> String {
+        format!("wss://localhost:{}/", self.address.port())
     }
 
-    /// A server's certificate for `name`, changed by `change`.
-    fn server_with(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> TlsServer {
-        let mut params = CertificateParams::new([name.to_owned()]).expect("a name");
-        change(&mut params);
-        let key = KeyPair::generate().expect("a key");
-        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
-        fs::write(self.file("server.pem"), certificate.pem()).expect("a file");
-        fs::write(self.file("server.key"), key.serialize_pem()).expect("a file");
-        TlsServer::from_pem_files(self.file("server.pem"), self.file("server.key"))
-            .expect("a certificate and its key")
+    fn next_end(&self) -> Closed {
+        self.ended.recv_timeout(PATIENCE).expect("an end")
     }
 
-    fn server(&self, name: &str) -> TlsServer {
-        self.server_with(name, |_| {})
+    fn connections(&self) -> usize {
+        match &self.running {
+            Running::Tokio(_, server) => server.connections(),
+            Running::Mio(server) => server.connections(),
+        }
     }
 
-    fn client(&self) -> TlsClient {
-        TlsClient::from_pem_file(self.file("roots.pem")).expect("roots")
-    }
-
-    /// A client of rustls's own.
-    fn by_hand<S: Read + Write>(&self, stream: S) -> StreamOwned<ClientConnection, S> {
-        let mut roots = RootCertStore::empty();
-        let root = CertificateDer::from_pem_file(self.file("roots.pem")).expect("PEM");
-        roots.add(root).expect("a certificate");
-        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let name = ServerName::try_from("localhost").expect("a name");
-        let connection = ClientConnection::new(Arc::new(config), name).expect("a client");
-        StreamOwned::new(connection, stream)
+    fn shut_down(&mut self) -> usize {
+        let shutdown = Shutdown::default();
+        match &mut self.running {
+            Running::Tokio(runtime, server) => runtime.block_on(server.shut_down(shutdown)),
+            Running::Mio(server) => server.shut_down(shutdown),
+        }
     }
 }
 
-impl Drop for Authority {
-    fn drop(&mut self) {
-        // The directory of temporary files is cleared anyway.
-        let _ = fs::remove_dir_all(&self.directory);
+/// A client of ours.
+enum Client {
+    Tokio(Runtime, sockeye_tokio::WebSocket),
+    Mio(sockeye_mio::WebSocket),
+}
+
+impl Client {
+    fn connect(
+        adapter: Adapter,
+        url: &str,
+        options: &ConnectOptions,
+    ) -> Result<Self, ConnectError> {
+        match adapter {
+            Adapter::Tokio => {
+                let runtime = Runtime::new().expect("a runtime");
+                let ws = runtime.block_on(sockeye_tokio::connect(url, options))?;
+                Ok(Self::Tokio(runtime, ws))
+            }
+            Adapter::Mio => sockeye_mio::connect(url, options).map(Self::Mio),
+        }
+    }
+
+    fn open(adapter: Adapter, server: &Server, authority: &Authority) -> Self {
+        let options = trusting(authority.client());
+        Self::connect(adapter, &server.url(), &options).expect("a connection")
+    }
+
+    fn send(&mut self, message: &[u8]) {
+        match self {
+            Self::Tokio(runtime, ws) => runtime.block_on(ws.send(message)),
+            Self::Mio(ws) => ws.send(message),
+        }
+        .expect("open");
+    }
+
+    fn recv(&mut self) -> Option<OwnedMessage> {
+        match self {
+            Self::Tokio(runtime, ws) => runtime.block_on(async {
+                let received = tokio::time::timeout(PATIENCE, ws.recv()).await;
+                received.expect("something")
+            }),
+            Self::Mio(ws) => ws.recv_timeout(PATIENCE).expect("something"),
+        }
+    }
+
+    fn close(&mut self) {
+        match self {
+            Self::Tokio(runtime, ws) => runtime.block_on(ws.close(CloseCode::NORMAL, "done")),
+            Self::Mio(ws) => ws.close(CloseCode::NORMAL, "done"),
+        }
+        .expect("open");
+    }
+
+    fn closed(&self) -> &Closed {
+        match self {
+            Self::Tokio(_, ws) => ws.closed(),
+            Self::Mio(ws) => ws.closed(),
+        }
+        .expect("closed")
+    }
+
+    /// Sends and receives at the same time.
+    fn exchange(
+        self,
+        messages: impl Iterator<Item = Vec<u8>> + Send,
+        receive: impl Fn(OwnedMessage) -> bool,
+    ) {
+        match self {
+            Self::Tokio(runtime, ws) => runtime.block_on(async {
+                let (mut sender, mut receiver) = ws.split();
+                let sending = async {
+                    for message in messages {
+                        sender.send(&message[..]).await.expect("open");
+                    }
+                };
+                let receiving = async { while receive(receiver.recv().await.expect("open")) {} };
+                tokio::join!(sending, receiving);
+            }),
+            Self::Mio(ws) => {
+                let (sender, mut receiver) = ws.split();
+                thread::scope(|scope| {
+                    scope.spawn(move || {
+                        for message in messages {
+                            sender.send(&message[..]).expect("open");
+                        }
+                    });
+                    while receive(receiver.recv().expect("open")) {}
+                });
+            }
+        }
     }
 }
 
-fn start(tls: TlsServer) -> TestServer {
-    TestServer::start(|_, options| options.tls = Some(tls))
-}
-
-fn url(server: &TestServer) -> String {
-    format!("wss://localhost:{}/", server.address.port())
+fn start(adapter: Adapter, tls: TlsServer) -> Server {
+    Server::start(adapter, Some(tls), Config::default())
 }
 
 fn trusting(client: TlsClient) -> ConnectOptions {
@@ -111,21 +225,9 @@ fn trusting(client: TlsClient) -> ConnectOptions {
     options
 }
 
-fn wait<T>(future: impl Future<Output = T>) -> T {
-    Runtime::new().expect("a runtime").block_on(async {
-        let ended = tokio::time::timeout(PATIENCE, future).await;
-        ended.expect("an end")
-    })
-}
-
-async fn open(url: &str, authority: &Authority) -> WebSocket {
-    let opened = connect(url, &trusting(authority.client())).await;
-    opened.expect("a connection")
-}
-
-fn refusal(url: &str, client: TlsClient) -> ConnectError {
-    let refused = wait(async { connect(url, &trusting(client)).await.err() });
-    refused.expect("no connection")
+fn refusal(adapter: Adapter, url: &str, client: TlsClient) -> ConnectError {
+    let refused = Client::connect(adapter, url, &trusting(client));
+    refused.err().expect("no connection")
 }
 
 fn tls_error(error: ConnectError) -> TlsError {
@@ -152,64 +254,40 @@ fn tcp(address: SocketAddr) -> TcpStream {
     Raw::silent(address).0
 }
 
-#[test]
-fn messages_around_the_borders_of_frames_records_and_buffers_come_back() {
+fn messages_around_the_borders_of_frames_records_and_buffers_come_back(adapter: Adapter) {
     let authority = Authority::new();
-    let server = start(authority.server("localhost"));
-    wait(async {
-        let mut ws = open(&url(&server), &authority).await;
-        let borders = [
-            0,
-            1,
-            125,
-            126,
-            16_383,
-            16_384,
-            16_385,
-            65_535,
-            65_536,
-            1 << 20,
-        ];
-        for len in borders {
-            let message: Vec<u8> = (0..len).map(|n| n as u8).collect();
-            ws.send(&message[..]).await.expect("open");
-            let echo = ws.recv().await.expect("an echo");
-            assert!(echo.as_bytes() == message, "{len}");
-        }
-        ws.close(CloseCode::NORMAL, "done").await.expect("open");
-        assert!(ws.closed().expect("closed").is_clean());
-    });
+    let server = start(adapter, authority.server("localhost"));
+    let mut ws = Client::open(adapter, &server, &authority);
+    for len in [0, 1, 125, 126, 16_383, 16_384, 16_385, 65_536, 1 << 20] {
+        let message: Vec<u8> = (0..len).map(|n| n as u8).collect();
+        ws.send(&message);
+        let echo = ws.recv().expect("an echo");
+        assert!(echo.as_bytes() == message, "{len}");
+    }
+    ws.close();
+    assert!(ws.closed().is_clean());
     assert!(server.next_end().is_clean());
 }
 
-#[test]
-fn output_that_the_peer_does_not_take_waits_and_nothing_of_it_is_lost() {
+fn output_that_the_peer_does_not_take_waits_and_nothing_of_it_is_lost(adapter: Adapter) {
     const MESSAGES: usize = 300;
     let authority = Authority::new();
-    let server = start(authority.server("localhost"));
-    wait(async {
-        let (mut sender, mut receiver) = open(&url(&server), &authority).await.split();
-        let sending = async {
-            for n in 0..MESSAGES {
-                sender.send(&[n as u8; 50_000][..]).await.expect("open");
-            }
-        };
-        let receiving = async {
-            for n in 0..MESSAGES {
-                let echo = receiver.recv().await.expect("an echo");
-                assert!(echo.as_bytes() == [n as u8; 50_000], "{n}");
-            }
-        };
-        tokio::join!(sending, receiving);
+    let server = start(adapter, authority.server("localhost"));
+    let ws = Client::open(adapter, &server, &authority);
+    let received = Cell::new(0);
+    ws.exchange((0..MESSAGES).map(|n| vec![n as u8; 50_000]), |echo| {
+        let n = received.get();
+        assert!(echo.as_bytes() == [n as u8; 50_000], "{n}");
+        received.set(n + 1);
+        n + 1 < MESSAGES
     });
 }
 
-#[test]
-fn a_server_that_cannot_be_trusted_is_told_apart() {
+fn a_server_that_cannot_be_trusted_is_told_apart(adapter: Adapter) {
     let authority = Authority::new();
     let other = Authority::new();
-    let server = start(authority.server("example.com"));
-    let error = refusal(&url(&server), authority.client());
+    let server = start(adapter, authority.server("example.com"));
+    let error = refusal(adapter, &server.url(), authority.client());
     assert_eq!(
         error.to_string(),
         format!(
@@ -218,47 +296,47 @@ fn a_server_that_cannot_be_trusted_is_told_apart() {
         )
     );
     assert_eq!(tls_error(error), TlsError::WrongName);
-    let error = refusal(&url(&server), other.client());
+    let error = refusal(adapter, &server.url(), other.client());
     assert_eq!(tls_error(error), TlsError::UnknownIssuer);
     for (from, to, expected) in [
         (1990, 1991, TlsError::Expired),
         (4000, 4001, TlsError::NotYetValid),
     ] {
-        let server = start(authority.server_with("localhost", |params| {
-            params.not_before = date_time_ymd(from, 1, 1);
-            params.not_after = date_time_ymd(to, 1, 1);
-        }));
-        let error = refusal(&url(&server), authority.client());
+        let server = start(
+            adapter,
+            authority.server_with("localhost", |params| {
+                params.not_before = date_time_ymd(from, 1, 1);
+                params.not_after = date_time_ymd(to, 1, 1);
+            }),
+        );
+        let error = refusal(adapter, &server.url(), authority.client());
         assert_eq!(tls_error(error), expected);
     }
 }
 
-#[test]
-fn a_server_without_tls_is_told_as_such() {
+fn a_server_without_tls_is_told_as_such(adapter: Adapter) {
     let authority = Authority::new();
-    let server = TestServer::start(|_, _| {});
-    let error = refusal(&url(&server), authority.client());
+    let server = Server::start(adapter, None, Config::default());
+    let error = refusal(adapter, &server.url(), authority.client());
     assert_eq!(tls_error(error), TlsError::NotTls);
 }
 
-#[test]
-fn a_server_that_says_nothing_is_given_up_at_the_deadline() {
+fn a_server_that_says_nothing_is_given_up_at_the_deadline(adapter: Adapter) {
     let authority = Authority::new();
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
-    let mut config = sockeye_core::Config::default();
+    let mut config = Config::default();
     config.handshake_timeout = Duration::from_millis(100);
     let mut options = trusting(authority.client());
     options.config = config.share().expect("limits");
     let url = format!("wss://127.0.0.1:{port}/");
-    let error = wait(async { connect(&url, &options).await.err() });
+    let error = Client::connect(adapter, &url, &options).err();
     assert!(matches!(error, Some(ConnectError::TimedOut { .. })));
 }
 
-#[test]
-fn a_client_without_tls_gets_an_alert_and_costs_the_others_nothing() {
+fn a_client_without_tls_gets_an_alert_and_costs_the_others_nothing(adapter: Adapter) {
     let authority = Authority::new();
-    let server = start(authority.server("localhost"));
+    let server = start(adapter, authority.server("localhost"));
     let mut served = authority.by_hand(tcp(server.address));
     upgraded(&mut served);
     let mut plain = Raw::silent(server.address);
@@ -273,15 +351,12 @@ fn a_client_without_tls_gets_an_alert_and_costs_the_others_nothing() {
     assert_eq!(echo, [FIN | TEXT, 2, b'h', b'i']);
 }
 
-#[test]
-fn clients_that_do_not_finish_tls_are_gone_by_the_handshake_deadline() {
+fn clients_that_do_not_finish_tls_are_gone_by_the_handshake_deadline(adapter: Adapter) {
     let authority = Authority::new();
-    let tls = authority.server("localhost");
-    let server = TestServer::start(|config, options| {
-        config.handshake_timeout = Duration::from_millis(300);
-        config.linger = Duration::from_millis(100);
-        options.tls = Some(tls);
-    });
+    let mut config = Config::default();
+    config.handshake_timeout = Duration::from_millis(300);
+    config.linger = Duration::from_millis(100);
+    let server = Server::start(adapter, Some(authority.server("localhost")), config);
     let mut silent = Raw::silent(server.address);
     let mut halfway = Raw::silent(server.address);
     // The head of a record that is said to be 500 bytes long, and begins a hello.
@@ -299,7 +374,7 @@ fn clients_that_do_not_finish_tls_are_gone_by_the_handshake_deadline() {
         }
     }
     while server.connections() > 0 {
-        std::thread::yield_now();
+        thread::yield_now();
     }
 }
 
@@ -322,10 +397,9 @@ impl Write for Dripping {
     }
 }
 
-#[test]
-fn records_that_come_byte_by_byte_are_understood() {
+fn records_that_come_byte_by_byte_are_understood(adapter: Adapter) {
     let authority = Authority::new();
-    let server = start(authority.server("localhost"));
+    let server = start(adapter, authority.server("localhost"));
     let mut peer = authority.by_hand(Dripping(tcp(server.address)));
     upgraded(&mut peer);
     peer.write_all(&frame(FIN | BINARY, &[7; 1000]))
@@ -336,10 +410,9 @@ fn records_that_come_byte_by_byte_are_understood() {
     assert_eq!(echo[4..], [7; 1000]);
 }
 
-#[test]
-fn the_server_ends_with_a_close_notify_behind_its_close() {
+fn the_server_ends_with_a_close_notify_behind_its_close(adapter: Adapter) {
     let authority = Authority::new();
-    let server = start(authority.server("localhost"));
+    let server = start(adapter, authority.server("localhost"));
     let mut peer = authority.by_hand(tcp(server.address));
     upgraded(&mut peer);
     let close = frame(FIN | CLOSE, &1000_u16.to_be_bytes());
@@ -351,10 +424,9 @@ fn the_server_ends_with_a_close_notify_behind_its_close() {
     assert!(server.next_end().is_clean());
 }
 
-#[test]
-fn a_client_that_leaves_without_a_word_is_an_end_and_no_fault() {
+fn a_client_that_leaves_without_a_word_is_an_end_and_no_fault(adapter: Adapter) {
     let authority = Authority::new();
-    let server = start(authority.server("localhost"));
+    let server = start(adapter, authority.server("localhost"));
     for says_close_notify in [false, true] {
         let mut peer = authority.by_hand(tcp(server.address));
         upgraded(&mut peer);
@@ -369,21 +441,18 @@ fn a_client_that_leaves_without_a_word_is_an_end_and_no_fault() {
     }
 }
 
-#[test]
-fn a_server_that_is_shut_down_closes_its_connections_over_tls() {
+fn a_server_that_is_shut_down_closes_its_connections_over_tls(adapter: Adapter) {
     let authority = Authority::new();
-    let mut server = start(authority.server("localhost"));
-    let url = url(&server);
-    let runtime = Runtime::new().expect("a runtime");
-    let mut ws = runtime.block_on(open(&url, &authority));
-    let (dropped, closed) = server.shut_down_while(Shutdown::default(), move || {
-        runtime.block_on(async {
-            assert!(ws.recv().await.is_none());
-            ws.closed().expect("closed").clone()
-        })
+    let mut server = start(adapter, authority.server("localhost"));
+    let mut ws = Client::open(adapter, &server, &authority);
+    thread::scope(|scope| {
+        let client = scope.spawn(move || {
+            assert!(ws.recv().is_none());
+            ws.closed().code
+        });
+        assert_eq!(server.shut_down(), 0);
+        assert_eq!(client.join().expect("a client"), CloseCode::GOING_AWAY);
     });
-    assert_eq!(dropped, 0);
-    assert_eq!(closed.code, CloseCode::GOING_AWAY);
 }
 
 #[test]
