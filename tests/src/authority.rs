@@ -23,7 +23,7 @@ pub struct Authority {
 impl Authority {
     /// Makes one.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn make() -> Self {
         static MADE: AtomicUsize = AtomicUsize::new(0);
         let made = MADE.fetch_add(1, Ordering::Relaxed);
         let directory = std::env::temp_dir().join(format!("sockeye-tls-{}-{made}", process::id()));

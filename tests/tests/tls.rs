@@ -255,7 +255,7 @@ fn tcp(address: SocketAddr) -> TcpStream {
 }
 
 fn messages_around_the_borders_of_frames_records_and_buffers_come_back(adapter: Adapter) {
-    let authority = Authority::new();
+    let authority = Authority::make();
     let server = start(adapter, authority.server("localhost"));
     let mut ws = Client::open(adapter, &server, &authority);
     for len in [0, 1, 125, 126, 16_383, 16_384, 16_385, 65_536, 1 << 20] {
@@ -271,7 +271,7 @@ fn messages_around_the_borders_of_frames_records_and_buffers_come_back(adapter: 
 
 fn output_that_the_peer_does_not_take_waits_and_nothing_of_it_is_lost(adapter: Adapter) {
     const MESSAGES: usize = 300;
-    let authority = Authority::new();
+    let authority = Authority::make();
     let server = start(adapter, authority.server("localhost"));
     let ws = Client::open(adapter, &server, &authority);
     let received = Cell::new(0);
@@ -284,8 +284,8 @@ fn output_that_the_peer_does_not_take_waits_and_nothing_of_it_is_lost(adapter: A
 }
 
 fn a_server_that_cannot_be_trusted_is_told_apart(adapter: Adapter) {
-    let authority = Authority::new();
-    let other = Authority::new();
+    let authority = Authority::make();
+    let other = Authority::make();
     let server = start(adapter, authority.server("example.com"));
     let error = refusal(adapter, &server.url(), authority.client());
     assert_eq!(
@@ -315,14 +315,14 @@ fn a_server_that_cannot_be_trusted_is_told_apart(adapter: Adapter) {
 }
 
 fn a_server_without_tls_is_told_as_such(adapter: Adapter) {
-    let authority = Authority::new();
+    let authority = Authority::make();
     let server = Server::start(adapter, None, Config::default());
     let error = refusal(adapter, &server.url(), authority.client());
     assert_eq!(tls_error(error), TlsError::NotTls);
 }
 
 fn a_server_that_says_nothing_is_given_up_at_the_deadline(adapter: Adapter) {
-    let authority = Authority::new();
+    let authority = Authority::make();
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
     let mut config = Config::default();
@@ -335,7 +335,7 @@ fn a_server_that_says_nothing_is_given_up_at_the_deadline(adapter: Adapter) {
 }
 
 fn a_client_without_tls_gets_an_alert_and_costs_the_others_nothing(adapter: Adapter) {
-    let authority = Authority::new();
+    let authority = Authority::make();
     let server = start(adapter, authority.server("localhost"));
     let mut served = authority.by_hand(tcp(server.address));
     upgraded(&mut served);
@@ -352,7 +352,7 @@ fn a_client_without_tls_gets_an_alert_and_costs_the_others_nothing(adapter: Adap
 }
 
 fn clients_that_do_not_finish_tls_are_gone_by_the_handshake_deadline(adapter: Adapter) {
-    let authority = Authority::new();
+    let authority = Authority::make();
     let mut config = Config::default();
     config.handshake_timeout = Duration::from_millis(300);
     config.linger = Duration::from_millis(100);
@@ -398,7 +398,7 @@ impl Write for Dripping {
 }
 
 fn records_that_come_byte_by_byte_are_understood(adapter: Adapter) {
-    let authority = Authority::new();
+    let authority = Authority::make();
     let server = start(adapter, authority.server("localhost"));
     let mut peer = authority.by_hand(Dripping(tcp(server.address)));
     upgraded(&mut peer);
@@ -411,7 +411,7 @@ fn records_that_come_byte_by_byte_are_understood(adapter: Adapter) {
 }
 
 fn the_server_ends_with_a_close_notify_behind_its_close(adapter: Adapter) {
-    let authority = Authority::new();
+    let authority = Authority::make();
     let server = start(adapter, authority.server("localhost"));
     let mut peer = authority.by_hand(tcp(server.address));
     upgraded(&mut peer);
@@ -425,7 +425,7 @@ fn the_server_ends_with_a_close_notify_behind_its_close(adapter: Adapter) {
 }
 
 fn a_client_that_leaves_without_a_word_is_an_end_and_no_fault(adapter: Adapter) {
-    let authority = Authority::new();
+    let authority = Authority::make();
     let server = start(adapter, authority.server("localhost"));
     for says_close_notify in [false, true] {
         let mut peer = authority.by_hand(tcp(server.address));
@@ -442,7 +442,7 @@ fn a_client_that_leaves_without_a_word_is_an_end_and_no_fault(adapter: Adapter) 
 }
 
 fn a_server_that_is_shut_down_closes_its_connections_over_tls(adapter: Adapter) {
-    let authority = Authority::new();
+    let authority = Authority::make();
     let mut server = start(adapter, authority.server("localhost"));
     let mut ws = Client::open(adapter, &server, &authority);
     thread::scope(|scope| {
@@ -457,8 +457,8 @@ fn a_server_that_is_shut_down_closes_its_connections_over_tls(adapter: Adapter) 
 
 #[test]
 fn files_that_cannot_be_used_are_named() {
-    let authority = Authority::new();
-    let other = Authority::new();
+    let authority = Authority::make();
+    let other = Authority::make();
     authority.server("localhost");
     other.server("localhost");
     let (certificate, key) = (authority.file("server.pem"), authority.file("server.key"));

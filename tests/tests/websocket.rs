@@ -475,7 +475,7 @@ async fn a_server_that_breaks_the_protocol_gets_the_code_and_the_client_the_reas
         let ws = accept(stream, &SharedConfig::default(), |_| Ok(Accept::new())).await;
         let ws: WebSocket<TcpStream> = ws.expect("an upgrade");
         // A reserved bit, written past the protocol.
-        let stream = ws.transport().expect("open").get_ref();
+        let stream = ws.transport().expect("open").get_ref().get_ref();
         stream.try_write(b"\xc1\x02hi").expect("room");
         echo(ws).await
     });

@@ -1,11 +1,13 @@
 //! One side of one TLS connection.
 
-use core::fmt;
+use core::{fmt, mem};
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, Connection, ServerConnection};
 use sockeye_core::handshake::Host;
+
+use crate::scratch;
 
 use super::config::{TlsClient, TlsServer};
 use super::error::TlsError;
@@ -17,6 +19,10 @@ const SILENT_READS: usize = 16;
 /// Bytes of one write that are taken at once.
 const OUTPUT_MAX: usize = 64 << 10;
 
+/// Bytes to hand out above which no more are decrypted; rustls takes no more input
+/// while it has more than that.
+const PLAIN_MAX: usize = 16 << 10;
+
 /// TLS over a socket that does not block, of either role.
 ///
 /// The socket is an argument of each call and says [`ErrorKind::WouldBlock`] where it
@@ -25,9 +31,12 @@ const OUTPUT_MAX: usize = 64 << 10;
 /// # Memory
 ///
 /// At most 64 KiB of output waits here: as long as any does, nothing more is taken.
-/// Input is read when all that came before was handed out, at most a record at a time.
+/// Input is read when all that came before was handed out, at most 16 KiB at a time, into
+/// a buffer of the thread.
 pub struct Tls {
     connection: Connection,
+    /// Read from the socket and not decrypted yet.
+    held: Vec<u8>,
     /// The last of our output is queued.
     is_closing: bool,
 }
@@ -63,6 +72,7 @@ impl Tls {
     fn new(connection: Connection) -> Self {
         Self {
             connection,
+            held: Vec::new(),
             is_closing: false,
         }
     }
@@ -90,17 +100,44 @@ impl Tls {
             // It may be what the peer is waiting for. A socket that cannot be written
             // to may still have something to read.
             let _ = self.flush(socket);
-            if self.connection.read_tls(socket)? == 0 {
+            let taken = self.take_records(socket);
+            // The answer to them, or the alert that tells the peer what was wrong.
+            let _ = self.flush(socket);
+            if taken? == 0 {
                 return Ok(0);
             }
-            if let Err(error) = self.connection.process_new_packets() {
-                // The alert that tells the peer why.
-                let _ = self.flush(socket);
-                return Err(TlsError::from(error).into());
-            }
-            let _ = self.flush(socket);
         }
         Err(ErrorKind::Interrupted.into())
+    }
+
+    /// Decrypts what was held back, or one read of the socket. 0 is its end.
+    fn take_records(&mut self, socket: &mut impl Read) -> io::Result<usize> {
+        if !self.held.is_empty() {
+            let held = mem::take(&mut self.held);
+            return self.decrypt(&held);
+        }
+        scratch::with_records(|buffer| {
+            let n = socket.read(buffer)?;
+            self.decrypt(buffer.get(..n).unwrap_or_default())
+        })
+    }
+
+    /// Decrypts until there is as much to hand out as rustls keeps, and holds the rest.
+    fn decrypt(&mut self, mut records: &[u8]) -> io::Result<usize> {
+        let len = records.len();
+        while !records.is_empty() {
+            if self.connection.read_tls(&mut records)? == 0 {
+                // What follows a close_notify is not the peer's.
+                return Ok(len);
+            }
+            let state = self.connection.process_new_packets();
+            let state = state.map_err(TlsError::from)?;
+            if state.plaintext_bytes_to_read() >= PLAIN_MAX {
+                self.held = records.to_vec();
+                return Ok(len);
+            }
+        }
+        Ok(len)
     }
 
     /// Takes a beginning of `slices`, and writes what the socket takes of it.
