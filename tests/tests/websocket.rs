@@ -457,7 +457,11 @@ async fn what_cannot_be_connected_to_is_named() {
         ("http://example.com/", &plain, "http://example.com/"),
         ("ws://", &plain, "ws://"),
         ("ws://127.0.0.1:1/\r\nX: y", &plain, "\\r\\n"),
-        ("wss://example.com/", &plain, "example.com:443"),
+        (
+            "wss://no-such-host.invalid/",
+            &plain,
+            "no-such-host.invalid:443",
+        ),
         (&*format!("ws://{unused}/"), &plain, &*unused.to_string()),
         ("ws://127.0.0.1:1/", &bad_field, "request"),
     ] {
