@@ -9,6 +9,8 @@
 //! | none | [`core`]: the protocol alone, for a runtime of your own |
 //! | `handler` | and `handler`: services, handlers, routes, without I/O |
 //! | `tokio` | and `tokio`: `serve`, `accept` and `connect` on tokio |
+//! | `async-std` | and `async_std`: the same on async-std |
+//! | `smol` | and `smol`: the same on smol |
 //! | `mio` | and `mio`: `serve` on event loops, blocking `accept` and `connect`, no runtime |
 //!
 //! # A server
@@ -69,6 +71,8 @@
 //! # }
 //! ```
 
+#![forbid(unsafe_code)]
+
 #[doc(inline)]
 pub use sockeye_core::{
     self as core, CloseCode, Closed, Config, Frame, Message, MessageKind, Outgoing, OwnedMessage,
@@ -83,11 +87,19 @@ pub use sockeye_handler as handler;
 #[doc(inline)]
 pub use sockeye_tokio as tokio;
 
-/// The README's examples are tests.
-#[cfg(all(doctest, feature = "tokio"))]
-#[doc = include_str!("../README.md")]
-struct Readme;
+#[cfg(feature = "async-std")]
+#[doc(inline)]
+pub use sockeye_async_std::async_std;
+
+#[cfg(feature = "smol")]
+#[doc(inline)]
+pub use sockeye_async_std::smol;
 
 #[cfg(feature = "mio")]
 #[doc(inline)]
 pub use sockeye_mio as mio;
+
+/// The README's examples are tests.
+#[cfg(all(doctest, feature = "tokio", feature = "smol"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -53,6 +53,9 @@ pub struct Config {
     pub idle_timeout: Option<Duration>,
     /// How long the peer may take to answer our Close, and to end the transport
     /// after that; 5 s each.
+    ///
+    /// The first runs while nothing of what is queued up to our Close moves, and
+    /// from when that is written.
     pub close_timeout: Duration,
     /// How long input is discarded after a failed connection, so that the Close
     /// frame which says why is not destroyed by a reset; 1 s.
@@ -80,23 +83,26 @@ impl Config {
     ///
     /// Names the first setting under which no connection could work.
     pub fn share(self) -> Result<SharedConfig, ConfigError> {
+        // Shorter than the clock counts is no time at all: a deadline that is due when
+        // it is set could be set again without end.
+        let passes = |time: Duration| time.as_micros() > 0;
         let checks = [
             (self.max_message > 0, ConfigError::MaxMessage),
             (self.max_frame > 0, ConfigError::MaxFrame),
             (self.max_fragments > 0, ConfigError::MaxFragments),
             (
-                self.ping_interval != Some(Duration::ZERO),
+                self.ping_interval.is_none_or(passes),
                 ConfigError::PingInterval,
             ),
-            (!self.pong_timeout.is_zero(), ConfigError::PongTimeout),
+            (passes(self.pong_timeout), ConfigError::PongTimeout),
             (
-                self.idle_timeout != Some(Duration::ZERO),
+                self.idle_timeout.is_none_or(passes),
                 ConfigError::IdleTimeout,
             ),
-            (!self.close_timeout.is_zero(), ConfigError::CloseTimeout),
-            (!self.write_timeout.is_zero(), ConfigError::WriteTimeout),
+            (passes(self.close_timeout), ConfigError::CloseTimeout),
+            (passes(self.write_timeout), ConfigError::WriteTimeout),
             (
-                !self.handshake_timeout.is_zero(),
+                passes(self.handshake_timeout),
                 ConfigError::HandshakeTimeout,
             ),
             (
@@ -160,17 +166,17 @@ pub enum ConfigError {
     MaxFrame,
     /// `max_fragments` is zero.
     MaxFragments,
-    /// `ping_interval` is zero.
+    /// `ping_interval` is less than a microsecond.
     PingInterval,
-    /// `pong_timeout` is zero.
+    /// `pong_timeout` is less than a microsecond.
     PongTimeout,
-    /// `idle_timeout` is zero.
+    /// `idle_timeout` is less than a microsecond.
     IdleTimeout,
-    /// `close_timeout` is zero.
+    /// `close_timeout` is less than a microsecond.
     CloseTimeout,
-    /// `write_timeout` is zero.
+    /// `write_timeout` is less than a microsecond.
     WriteTimeout,
-    /// `handshake_timeout` is zero.
+    /// `handshake_timeout` is less than a microsecond.
     HandshakeTimeout,
     /// `soft_mark` is zero or above `hard_mark`.
     Marks,
@@ -182,12 +188,12 @@ impl fmt::Display for ConfigError {
             Self::MaxMessage => "the message limit is zero",
             Self::MaxFrame => "the frame limit is zero",
             Self::MaxFragments => "the fragment limit is zero",
-            Self::PingInterval => "the ping interval is zero",
-            Self::PongTimeout => "the pong timeout is zero",
-            Self::IdleTimeout => "the idle timeout is zero",
-            Self::CloseTimeout => "the close timeout is zero",
-            Self::WriteTimeout => "the write timeout is zero",
-            Self::HandshakeTimeout => "the handshake timeout is zero",
+            Self::PingInterval => "the ping interval is zero or less than a microsecond",
+            Self::PongTimeout => "the pong timeout is zero or less than a microsecond",
+            Self::IdleTimeout => "the idle timeout is zero or less than a microsecond",
+            Self::CloseTimeout => "the close timeout is zero or less than a microsecond",
+            Self::WriteTimeout => "the write timeout is zero or less than a microsecond",
+            Self::HandshakeTimeout => "the handshake timeout is zero or less than a microsecond",
             Self::Marks => "the soft mark of the output queue is zero or above the hard mark",
         })
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import resource
 import signal
 import socket
 import struct
@@ -18,6 +19,12 @@ import echo
 from wire import BINARY, CLOSE, REQUEST, TEXT, Peer, frame
 
 ECHO_LIMIT = 16 << 20
+
+
+# A thousand connections, and the rest; where that is forbidden the test will say so.
+_soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+if 0 <= _soft < 4096:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4096 if _hard < 0 else min(_hard, 4096), _hard))
 
 
 class WrongInput(unittest.TestCase):
@@ -54,6 +61,20 @@ class WrongInput(unittest.TestCase):
 
     def test_a_flag_without_its_value(self) -> None:
         self.refused_in_one_line("--listen", names="--listen")
+
+    def test_values_that_make_no_sense(self) -> None:
+        for flag, value in [
+            ("--ping-interval", "-1"),
+            ("--ping-interval", "0s"),
+            ("--max-connections", "-1"),
+            ("--max-message", "16XiB"),
+            ("--threads", "0"),
+            ("--subprotocol", "a b"),
+            ("--subprotocol", "a,b"),
+        ]:
+            with self.subTest(flag=flag, value=value):
+                named = "ping interval" if value == "0s" else flag
+                self.refused_in_one_line(flag, value, names=named)
 
     def test_an_unknown_adapter(self) -> None:
         self.refused_in_one_line("--adapter", "steam", names="steam")
@@ -141,7 +162,7 @@ class Signals(unittest.TestCase):
     def test_every_connection_is_told_1001(self) -> None:
         for how in [signal.SIGTERM, signal.SIGINT]:
             with self.subTest(how.name), echo.Server() as server:
-                peers = [Peer(server.port) for _ in range(5)]
+                peers = [Peer(server.port) for _ in range(1000)]
                 self.assertTrue(all(peer.echoes() for peer in peers))
                 server.process.send_signal(how)
                 for peer in peers:

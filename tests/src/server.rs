@@ -1,27 +1,27 @@
-//! A server on a free port, with a runtime of its own.
+//! A server on a free port that does what it is told.
 
 use alloc::sync::Arc;
 use core::net::SocketAddr;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+use sockeye_async::{ServeOptions, Shutdown};
 use sockeye_core::{CloseCode, Closed, Config};
 use sockeye_handler::{
     Accept, Context, Decision, Handler, Message, Opening, Peer, Request, Response, Service,
 };
-use sockeye_tokio::{ServeOptions, Server, Shutdown, listen};
-use tokio::runtime::Runtime;
+
+use crate::adapter::{Adapter, Running};
 
 /// A server under test: echoes, and obeys a few words.
-pub struct TestServer {
-    runtime: Runtime,
-    server: Server,
+pub struct TestServer<A: Adapter> {
+    server: A::Server,
     /// Where it listens.
     pub address: SocketAddr,
     ended: Receiver<Closed>,
     peers: Receiver<Peer>,
 }
 
-impl TestServer {
+impl<A: Adapter> TestServer<A> {
     /// With limits that differ from the defaults.
     pub fn start(configure: impl FnOnce(&mut Config, &mut ServeOptions)) -> Self {
         let mut config = Config::default();
@@ -29,14 +29,9 @@ impl TestServer {
         configure(&mut config, &mut options);
         options.config = config.share().expect("valid limits");
         let (service, ended, peers) = obedient();
-        let runtime = Runtime::new().expect("a runtime");
-        let server = runtime.block_on(async {
-            let listener = listen("127.0.0.1:0").await.expect("a port");
-            sockeye_tokio::serve(listener, service, &options).expect("a listener")
-        });
+        let server = A::serve(service, &options);
         Self {
-            runtime,
-            address: server.local_addr(),
+            address: server.address(),
             server,
             ended,
             peers,
@@ -67,7 +62,7 @@ impl TestServer {
 
     /// Ends the server; how many connections had to be dropped.
     pub fn shut_down(&mut self, shutdown: Shutdown) -> usize {
-        self.runtime.block_on(self.server.shut_down(shutdown))
+        self.server.shut_down(shutdown)
     }
 
     /// Ends the server while `meanwhile` goes on elsewhere.

@@ -50,6 +50,13 @@ def choose_program(path: Path | None) -> None:
     os.environ["SOCKEYE_ECHO"] = str(program())
 
 
+def command(*arguments: str) -> list[str]:
+    """The program with these arguments, on the adapter that `$SOCKEYE_ADAPTER` names if they name none."""
+    adapter = os.environ.get("SOCKEYE_ADAPTER")
+    chosen = ["--adapter", adapter] if adapter and "--adapter" not in arguments else []
+    return [str(program()), *chosen, *arguments]
+
+
 def lines(stream: IO[bytes], patience: float = PATIENCE) -> Iterator[str]:
     """The lines of a pipe (made with `bufsize=0`) until its end.
 
@@ -88,7 +95,7 @@ class Server:
     """
 
     def __init__(self, *arguments: str) -> None:
-        self._command = [str(program()), "--listen", "127.0.0.1:0", *arguments]
+        self._command = command("--listen", "127.0.0.1:0", *arguments)
 
     def __enter__(self) -> Server:
         self._stderr = tempfile.TemporaryFile()
@@ -154,7 +161,7 @@ class Server:
 def run(*arguments: str, patience: float = PATIENCE) -> subprocess.CompletedProcess[str]:
     """Runs the program to its end; `subprocess.TimeoutExpired` when there is none within `patience` seconds."""
     return subprocess.run(
-        [str(program()), *arguments],
+        command(*arguments),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -4,6 +4,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::channel;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
@@ -150,21 +151,27 @@ fn a_silent_peer_is_pinged_and_given_up_while_recv_waits() {
 fn a_program_that_was_busy_hears_the_pong_before_the_deadline_counts() {
     let mut config = Config::default();
     config.ping_interval = Some(Duration::from_millis(100));
-    config.pong_timeout = Duration::from_millis(100);
-    let (pinged, busy) = std::sync::mpsc::channel();
+    config.pong_timeout = Duration::from_millis(500);
+    let (word, words) = channel();
+    let (is_busy, busy) = channel();
     let (address, server) = serve(config, move |mut ws| {
         // Until a Ping is out.
-        assert_eq!(ws.recv_timeout(Duration::from_millis(150)), Err(TimedOut));
+        while words.try_recv().is_err() {
+            assert_eq!(ws.recv_timeout(Duration::from_millis(10)), Err(TimedOut));
+        }
         // Busy, until long after the answer has come and the deadline has passed.
-        busy.recv().expect("a word");
+        is_busy.send(()).expect("it waits");
+        words.recv().expect("a word");
         ws.recv()
     });
     let mut raw = Raw::open(address);
     let ping = raw.read();
     assert_eq!(ping.first, FIN | PING);
+    word.send(()).expect("it waits");
+    busy.recv().expect("a word");
     raw.send(FIN | PONG, &ping.payload);
-    thread::sleep(Duration::from_millis(300));
-    pinged.send(()).expect("it waits");
+    thread::sleep(Duration::from_millis(700));
+    word.send(()).expect("it waits");
     raw.send(FIN | TEXT, b"alive");
     assert_eq!(server.join().expect("no panic"), Some("alive".into()));
 }
@@ -245,6 +252,43 @@ fn a_sending_half_needs_nobody_who_receives() {
 }
 
 #[test]
+fn a_sending_half_goes_on_beside_a_receiving_half_that_waits_for_ever() {
+    let (address, server) = serve(quiet(), |mut ws| {
+        // It reads late, when the other side is stuck.
+        thread::sleep(Duration::from_millis(300));
+        (0..300).all(|_| ws.recv().is_some_and(|m| m.as_bytes().len() == 100_000))
+    });
+    let (sender, mut receiver) = client(address).split();
+    let receiving = thread::spawn(move || receiver.recv());
+    for _ in 0..300 {
+        sender.send(vec![7; 100_000]).expect("open");
+    }
+    sender.flush().expect("open");
+    assert!(server.join().expect("no panic"));
+    assert_eq!(receiving.join().expect("no panic"), None);
+}
+
+#[test]
+fn both_halves_end_at_the_write_deadline_of_what_one_of_them_sends() {
+    let mut config = quiet();
+    config.write_timeout = Duration::from_millis(300);
+    let (address, server) = serve(config, |ws| {
+        let (sender, mut receiver) = ws.split();
+        let receiving = thread::spawn(move || {
+            assert_eq!(receiver.recv(), None);
+            receiver
+        });
+        while sender.send(vec![0; 100_000]).is_ok() {}
+        receiving.join().expect("no panic")
+    });
+    let raw = Raw::open(address);
+    let receiver = server.join().expect("no panic");
+    let closed = receiver.closed().expect("ended");
+    assert_eq!(closed.cause, Cause::Timeout(Timeout::Write));
+    drop(raw);
+}
+
+#[test]
 fn a_receiving_half_that_waits_hears_that_nobody_answered_its_own_close() {
     let mut config = quiet();
     config.close_timeout = Duration::from_millis(200);
@@ -255,11 +299,12 @@ fn a_receiving_half_that_waits_hears_that_nobody_answered_its_own_close() {
             assert_eq!(receiver.recv(), None);
             receiver
         });
-        sender.ping(b"is it waiting?").expect("open");
         (sender, receiving)
     });
     let mut raw = Raw::open(address);
-    raw.read();
+    // Only a thread that receives answers.
+    raw.send(FIN | PING, b"is it waiting?");
+    assert_eq!(raw.read().first, FIN | PONG);
     let (sender, receiving) = server.join().expect("no panic");
     sender.close(CloseCode::NORMAL, "").expect("a code");
     raw.read_close(1000);

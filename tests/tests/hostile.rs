@@ -12,9 +12,12 @@ use std::time::Instant;
 
 use socket2::{Domain, Socket, Type};
 use sockeye_core::{Cause, Timeout};
-use sockeye_tests::server::TestServer;
+use sockeye_tests::adapter::tokio::Tokio;
+use sockeye_tests::server;
 use sockeye_tests::wire::{BINARY, CONTINUATION, FIN, PING, Raw, TEXT, UPGRADE, frame};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
+type TestServer = server::TestServer<Tokio>;
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -28,6 +31,11 @@ fn my_turn() -> MutexGuard<'static, ()> {
 fn live_bytes() -> usize {
     let stats = ALLOCATOR.stats();
     stats.bytes_allocated - stats.bytes_deallocated
+}
+
+/// Descriptors that the process has open, where the system tells.
+fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
 }
 
 /// Waits until the server has no connections: then all they held should be free.
@@ -67,12 +75,13 @@ fn handshakes_that_are_given_up_leave_nothing_behind() {
     (0..ROUNDS / 4).for_each(round);
     until_empty(&server);
     server.forget_reports();
-    let before = live_bytes();
+    let before = (live_bytes(), descriptors());
     (0..ROUNDS).for_each(round);
     until_empty(&server);
     server.forget_reports();
-    let after = live_bytes();
-    assert!(after < before + 20_000, "{before} grew to {after}");
+    let after = (live_bytes(), descriptors());
+    assert!(after.0 < before.0 + 20_000, "{before:?} grew to {after:?}");
+    assert_eq!(after.1, before.1, "descriptors");
 }
 
 #[test]

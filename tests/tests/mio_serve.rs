@@ -7,11 +7,12 @@ use core::num::NonZeroUsize;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use std::collections::HashSet;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
+use std::time::Instant;
 
 use sockeye_core::{Cause, CloseCode, Closed, Config, Timeout};
 use sockeye_handler::{Context, Decision, Handler, Message, Opening, Peer, Request, Service};
@@ -25,6 +26,7 @@ struct Obedient {
 }
 
 struct Connection {
+    is_slow: bool,
     ended: Sender<Closed>,
     peers: Arc<Mutex<Vec<Peer>>>,
 }
@@ -34,6 +36,7 @@ impl Service for Obedient {
 
     fn on_request(&self, _: &Request<'_>, _: &mut Opening<'_>) -> Decision<Connection> {
         Decision::accept(Connection {
+            is_slow: false,
             ended: self.ended.lock().expect("no panic").clone(),
             peers: Arc::clone(&self.peers),
         })
@@ -58,9 +61,18 @@ impl Handler for Connection {
                     }
                     return;
                 }
+                "be slow" => {
+                    self.is_slow = true;
+                    return;
+                }
                 "panic" => panic!("as you wish"),
                 _ => {}
             }
+        }
+        if self.is_slow {
+            let until = Instant::now() + Duration::from_micros(10);
+            while Instant::now() < until {}
+            return;
         }
         let _ = cx.send(message);
     }
@@ -127,6 +139,20 @@ fn connections_spread_over_the_threads_and_stay_on_theirs() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn each_thread_listens_on_a_socket_of_its_own() {
+    const LISTEN: &str = "0A";
+    let server = TestServer::start(3, |_, _| {});
+    let place = format!("0100007F:{:04X}", server.server.local_addr().port());
+    let sockets = std::fs::read_to_string("/proc/net/tcp").expect("Linux");
+    let ours = sockets.lines().filter(|line| {
+        let mut columns = line.split_whitespace().skip(1);
+        columns.next() == Some(&place) && columns.nth(1) == Some(LISTEN)
+    });
+    assert_eq!(ours.count(), 3);
+}
+
 #[test]
 fn a_port_that_threads_share_is_in_use_for_everybody_else() {
     let server = TestServer::start(2, |_, _| {});
@@ -183,25 +209,27 @@ fn a_peer_that_reads_late_gets_everything_without_another_edge_for_reading() {
 fn a_peer_that_never_pauses_leaves_the_others_their_turn() {
     let server = TestServer::start(1, |_, _| {});
     let mut other = server.open();
-    let busy = server.open();
-    let batch = frame(FIN | BINARY, &[7; 1000]).repeat(100);
+    let mut busy = server.open();
+    busy.send(FIN | TEXT, b"be slow");
+    // More than the server can handle at any time, and nothing that it answers.
+    let batch = frame(FIN | BINARY, &[7; 1]).repeat(10_000);
     let stop = Arc::new(AtomicBool::new(false));
-    let mut reader = busy.0.try_clone().expect("a socket");
     let stopped = Arc::clone(&stop);
-    let writing = thread::spawn(move || {
-        while !stopped.load(Ordering::Relaxed) && (&busy.0).write_all(&batch).is_ok() {}
-        busy.0.shutdown(std::net::Shutdown::Both)
+    let (is_on, on) = channel();
+    let flooding = thread::spawn(move || {
+        while !stopped.load(Ordering::Relaxed) && busy.0.write_all(&batch).is_ok() {
+            // Nobody listens after a while.
+            let _ = is_on.send(());
+        }
     });
-    let reading = thread::spawn(move || {
-        let mut buffer = vec![0; 1 << 16];
-        while reader.read(&mut buffer).is_ok_and(|n| n > 0) {}
-    });
-    for _ in 0..100 {
+    for _ in 0..20 {
+        on.recv().expect("a flood");
+    }
+    for _ in 0..5 {
         assert_eq!(ask(&mut other, "hello"), "hello");
     }
     stop.store(true, Ordering::Relaxed);
-    let _ = writing.join().expect("no panic");
-    reading.join().expect("no panic");
+    flooding.join().expect("no panic");
 }
 
 #[test]
@@ -299,26 +327,43 @@ fn a_peer_that_never_reads_is_given_up_at_the_write_deadline() {
 }
 
 #[test]
-fn beyond_the_cap_an_upgrade_is_refused_on_every_thread_until_there_is_room() {
+fn beyond_the_cap_an_upgrade_is_refused_on_every_thread() {
     let server = TestServer::start(2, |_, options| options.max_connections = 2);
-    let address = server.server.local_addr();
-    let first = server.open();
-    let _second = server.open();
+    let _open = [server.open(), server.open()];
     for _ in 0..10 {
-        let mut refused = Raw::silent(address);
+        let mut refused = Raw::silent(server.server.local_addr());
         refused.write(UPGRADE.as_bytes());
         let head = refused.read_head();
         assert!(head.starts_with("HTTP/1.1 503 "), "{head}");
     }
-    // Far more than are accepted at a time: the rest waits, and none is forgotten.
-    let crowd: Vec<Raw> = (0..60).map(|_| Raw::silent(address)).collect();
-    drop(crowd);
-    drop(first);
-    while server.server.connections() > 1 {
+}
+
+#[test]
+fn room_that_one_thread_makes_is_room_for_those_who_wait_at_another() {
+    let server = TestServer::start(2, |config, options| {
+        options.max_connections = 200;
+        // Longer than the test waits: no deadline is to wake a thread.
+        config.handshake_timeout = 2 * PATIENCE;
+    });
+    let address = server.server.local_addr();
+    let mut peers: Vec<Raw> = (0..200).map(|_| server.open()).collect();
+    let threads: Vec<String> = peers.iter_mut().map(|p| ask(p, "thread")).collect();
+    let (here, _there): (Vec<_>, Vec<_>) = peers
+        .into_iter()
+        .zip(&threads)
+        .partition(|(_, thread)| **thread == threads[0]);
+    // As many more are accepted, to be told that there is no room.
+    let _crowd: Vec<Raw> = (0..28).map(|_| Raw::silent(address)).collect();
+    while server.server.connections() < 228 {
         thread::yield_now();
     }
-    let mut next = server.open();
-    assert_eq!(ask(&mut next, "room"), "room");
+    let waiting: Vec<Raw> = (0..20).map(|_| Raw::silent(address)).collect();
+    // Nothing happens on the other thread but what this leads to.
+    drop(here);
+    for mut peer in waiting {
+        peer.write(UPGRADE.as_bytes());
+        assert!(peer.read_head().starts_with("HTTP/1.1 "));
+    }
 }
 
 #[test]

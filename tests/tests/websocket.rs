@@ -19,7 +19,7 @@ use sockeye_tokio::{
     AcceptError, ConnectError, ConnectOptions, WebSocket, accept, connect, connect_over,
 };
 use tokio::io::{
-    AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex,
+    AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufStream, DuplexStream, ReadBuf, duplex,
 };
 use tokio::net::{TcpListener, TcpStream};
 
@@ -249,6 +249,25 @@ async fn a_receiving_half_that_waits_is_told_of_its_own_close() {
     server.await.expect("no panic");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_receiving_half_that_waits_is_told_when_its_own_close_is_not_answered() {
+    let (server, client) = duplex(16 << 10);
+    let mut config = Config::default();
+    config.ping_interval = None;
+    let (_silent, client) = pair_over(server, client, config).await;
+    let (mut send, mut recv) = client.split();
+    let receiver = tokio::spawn(async move {
+        assert_eq!(recv.recv().await, None);
+        recv.closed().map(|closed| closed.cause)
+    });
+    tokio::task::yield_now().await;
+    send.close(CloseCode::NORMAL, "").await.expect("a code");
+    let patience = Duration::from_secs(6);
+    let ended = tokio::time::timeout(patience, receiver).await;
+    let cause = ended.expect("the close deadline").expect("no panic");
+    assert_eq!(cause, Some(Cause::Timeout(Timeout::Close)));
+}
+
 #[tokio::test]
 async fn a_stream_is_forwarded_to_a_sink() {
     let (server, mut client) = pair().await;
@@ -381,6 +400,25 @@ async fn a_client_that_never_asks_is_told_at_the_deadline() {
     assert!(begin.elapsed() < Duration::from_secs(12));
     let answer = read.await.expect("no panic").expect("text");
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_does_not_read_its_101_is_given_up_behind_a_buffer_too() {
+    let (stream, mut client) = duplex(10);
+    let asked = tokio::spawn(async move {
+        client
+            .write_all(sockeye_tests::wire::UPGRADE.as_bytes())
+            .await
+            .expect("read");
+        client
+    });
+    let config = SharedConfig::default();
+    let accepted = accept(BufStream::new(stream), &config, |_| Ok(Accept::new()));
+    let patience = Duration::from_secs(11);
+    let accepted = tokio::time::timeout(patience, accepted).await;
+    let error = accepted.expect("the deadline").expect_err("nobody reads");
+    assert!(matches!(error, AcceptError::Io(_)), "{error}");
+    drop(asked.await);
 }
 
 #[tokio::test]

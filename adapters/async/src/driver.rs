@@ -81,6 +81,10 @@ impl<T: Transport, E: Endpoint, C: Timer> Driver<T, E, C> {
         &self.timer
     }
 
+    pub(crate) fn timer_mut(&mut self) -> &mut C {
+        &mut self.timer
+    }
+
     fn begin(&mut self) -> Time {
         let now = self.timer.now();
         if let Some(spare) = scratch::take_output() {
@@ -137,6 +141,7 @@ impl<T: Transport, E: Endpoint, C: Timer> Driver<T, E, C> {
     }
 
     fn drive_output(&mut self, until: Until, cx: &mut Context<'_>, mut now: Time) -> Poll<()> {
+        let known = self.endpoint.poll_timeout();
         for _ in 0..READS {
             let written = self.write(cx, now);
             let enough = match until {
@@ -144,9 +149,12 @@ impl<T: Transport, E: Endpoint, C: Timer> Driver<T, E, C> {
                 Until::Empty => written.all,
             };
             if enough || self.endpoint.is_drained() {
-                if !written.all {
-                    // Nobody waits for the transport now, but the deadline of
-                    // what it did not take must still wake somebody.
+                // Nobody waits for the transport now, but the deadline of what it
+                // did not take, or of the answer to a Close, must still wake
+                // somebody: the other half may be waiting for a later one.
+                let next = self.endpoint.poll_timeout();
+                let is_new = next.is_some_and(|next| known.is_none_or(|known| next < known));
+                if is_new || !written.all {
                     let _ = self.poll_deadline(cx, now);
                 }
                 return Poll::Ready(());

@@ -145,14 +145,22 @@ fn poll_answer(
     deadline: Time,
     cx: &mut Context<'_>,
 ) -> Poll<io::Result<()>> {
+    if let Poll::Ready(written) = poll_write_all(unsent, transport, cx) {
+        return Poll::Ready(written);
+    }
+    ready!(poll_deadline(timer, Some(deadline), cx));
+    Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+}
+
+fn poll_write_all(
+    unsent: &mut &[u8],
+    transport: &mut impl Transport,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<()>> {
     while !unsent.is_empty() {
-        match transport.poll_write(cx, unsent)? {
-            Poll::Ready(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-            Poll::Ready(n) => *unsent = unsent.get(n..).unwrap_or_default(),
-            Poll::Pending => {
-                ready!(poll_deadline(timer, Some(deadline), cx));
-                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-            }
+        match ready!(transport.poll_write(cx, unsent))? {
+            0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            n => *unsent = unsent.get(n..).unwrap_or_default(),
         }
     }
     transport.poll_flush(cx)

@@ -97,6 +97,11 @@ impl Control {
         }
     }
 
+    /// Whether all connections were dropped.
+    pub fn is_aborted(&self) -> bool {
+        self.0.state.phase() == Phase::Aborting
+    }
+
     /// Connections that have not ended yet.
     pub fn connections(&self) -> usize {
         self.0.state.connections()
@@ -154,6 +159,9 @@ impl<S: Service, T: Transport, K: Clock> Future for Connection<S, T, K> {
             }
         }
         let polled = driver.poll_item(cx).map(|_| ());
+        if polled.is_pending() {
+            driver.timer_mut().enter(cx);
+        }
         if polled.is_pending() && driver.timer().phase() != phase {
             // It may have been too early to be woken with the others.
             cx.waker().wake_by_ref();
@@ -185,6 +193,15 @@ struct Ticket<K> {
 }
 
 impl<K> Ticket<K> {
+    /// Takes a place even if no deadline has needed one: who has none is not woken
+    /// when the server ends.
+    fn enter(&mut self, cx: &Context<'_>) {
+        if self.place == NOWHERE {
+            let deadlines = &self.shared.deadlines;
+            deadlines.arm(&mut self.place, Deadline::NEVER, cx.waker());
+        }
+    }
+
     fn phase(&self) -> Phase {
         self.shared.state.phase()
     }

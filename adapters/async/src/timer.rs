@@ -1,10 +1,12 @@
 //! What tells the time.
 
+use core::fmt;
 use core::task::{Context, Poll};
+
 use sockeye_core::Time;
 
 /// A runtime's clock.
-pub trait Clock {
+pub trait Clock: 'static {
     /// The present moment, on the time line of [`time_of`](crate::time_of).
     fn now() -> Time;
 }
@@ -21,4 +23,73 @@ pub trait Timer {
     /// that was arranged before may stay: one too many does no harm, so a timer
     /// need not be touched while its deadline only moves later.
     fn poll_until(&mut self, deadline: Time, now: Time, cx: &mut Context<'_>) -> Poll<()>;
+}
+
+/// A runtime's own timer, for one moment at a time.
+pub trait Sleep: Unpin {
+    /// The clock that it goes by.
+    type Clock: Clock;
+
+    /// A timer that is set to `at`.
+    fn until(at: Time) -> Self;
+
+    /// Sets it anew.
+    fn reset(&mut self, at: Time);
+
+    /// Ready once the moment has come; until then the task is woken when it does.
+    fn poll_elapsed(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+}
+
+/// A timer of a runtime's, made when it is first needed and set again only when
+/// its time has come or an earlier one is wanted.
+pub struct Alarm<Z>(Option<Armed<Z>>);
+
+struct Armed<Z> {
+    at: Time,
+    sleep: Z,
+}
+
+impl<Z> Default for Alarm<Z> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<Z: Sleep> Timer for Alarm<Z> {
+    fn now(&self) -> Time {
+        Z::Clock::now()
+    }
+
+    fn poll_until(&mut self, deadline: Time, now: Time, cx: &mut Context<'_>) -> Poll<()> {
+        let armed = self.0.get_or_insert_with(|| Armed {
+            at: deadline,
+            sleep: Z::until(deadline),
+        });
+        if deadline < armed.at || armed.at <= now {
+            armed.set(deadline);
+        }
+        match armed.sleep.poll_elapsed(cx) {
+            Poll::Ready(()) if armed.at < deadline => {
+                // An old wake-up: there is a rest to wait for.
+                armed.set(deadline);
+                armed.sleep.poll_elapsed(cx)
+            }
+            polled => polled,
+        }
+    }
+}
+
+impl<Z: Sleep> Armed<Z> {
+    fn set(&mut self, at: Time) {
+        self.at = at;
+        self.sleep.reset(at);
+    }
+}
+
+impl<Z> fmt::Debug for Alarm<Z> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Alarm")
+            .field(&self.0.as_ref().map(|armed| armed.at))
+            .finish()
+    }
 }

@@ -93,6 +93,10 @@ impl<T: Transport, C: Timer> WebSocket<T, C> {
     /// above. This waits only while more than the soft mark is queued, which is
     /// also what ends when it is cancelled; the message stays queued.
     ///
+    /// Nothing is received while it waits. Two sides that both send much before they
+    /// receive wait for each other until the write timeout ends them; the halves of
+    /// [`split`](Self::split) do not.
+    ///
     /// # Errors
     ///
     /// [`SendError::Closing`] and [`SendError::Closed`] when it is too late, and

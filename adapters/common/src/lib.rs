@@ -11,6 +11,8 @@
 //! - [`DeadlineHeap`] and [`time_of`]: one wait for any number of connections.
 //! - [`scratch`] and [`gather`]: buffers that a thread lends to its connections.
 
+#![forbid(unsafe_code)]
+
 extern crate alloc;
 
 mod accepting;
@@ -32,4 +34,4 @@ pub use gate::{Gate, Phase, ServerState, Shutdown};
 pub use opening::ConnectOptions;
 pub use output::{SLICES, gather};
 pub use sending::{Until, begin_close};
-pub use time::time_of;
+pub use time::{instant_of, time_of};

@@ -117,6 +117,11 @@ impl Channel {
         state.inbox.is_none()
     }
 
+    /// Whether the code waits for room to send.
+    pub(crate) fn waits_for_room(&self) -> bool {
+        !self.lock().sending.is_empty()
+    }
+
     /// The connection has ended.
     pub(crate) fn end(&self) {
         self.lock().is_open = false;

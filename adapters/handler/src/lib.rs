@@ -142,6 +142,8 @@
 //! reports them first, so this crate needs no logger; [`Service::on_panic`] adds whose connection
 //! it was. A program that is built with `panic = "abort"` has no such protection.
 
+#![forbid(unsafe_code)]
+
 extern crate alloc;
 
 mod address;

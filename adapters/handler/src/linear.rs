@@ -122,6 +122,11 @@ impl LinearHandler {
         if self.outbox.capacity() > KEPT {
             self.outbox = Vec::new();
         }
+        if cx.is_writable() && self.channel.waits_for_room() {
+            // Short messages take less of the output than of the outbox: below its mark there
+            // is no `on_writable` to wait for.
+            self.waker.wake_by_ref();
+        }
         if let Poll::Ready(ended) = polled {
             self.future = None;
             let code = match ended {

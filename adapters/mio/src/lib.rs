@@ -85,6 +85,8 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 
+#![forbid(unsafe_code)]
+
 extern crate alloc;
 
 mod clock;

@@ -39,16 +39,15 @@ struct State {
     /// Read while only writing was asked for.
     stash: Option<Incoming>,
     waiter: Option<Waiter>,
-    /// Who has taken the waiter, and until when.
-    leader: Option<(Half, Option<Time>)>,
+    /// Who has taken the waiter.
+    leader: Option<Leader>,
     followers: usize,
 }
 
-/// Which half of a connection somebody works for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Half {
-    Send,
-    Recv,
+/// The thread that waits for the socket.
+struct Leader {
+    /// Or until this time.
+    until: Option<Time>,
 }
 
 /// Nothing came in time; the connection is as before.
@@ -136,9 +135,9 @@ impl Link {
             if until.is_some_and(|until| until <= now) {
                 break Err(TimedOut);
             }
-            state = self.wait(state, Half::Recv, until);
+            state = self.wait(state, until);
         };
-        self.tell_others(state, Half::Recv);
+        self.tell_others(state);
         incoming
     }
 
@@ -156,10 +155,10 @@ impl Link {
                 break Ok(());
             }
             if !state.handle_timeout(now) {
-                state = self.wait(state, Half::Send, None);
+                state = self.wait(state, None);
             }
         };
-        self.tell_others(state, Half::Send);
+        self.tell_others(state);
         written
     }
 
@@ -190,15 +189,14 @@ impl Link {
     fn wait<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
-        half: Half,
         until: Option<Time>,
     ) -> MutexGuard<'a, State> {
         let Some(mut waiter) = state.waiter.take() else {
-            return self.follow(state, half, until);
+            return self.follow(state, until);
         };
         let next = [until, state.endpoint.poll_timeout()];
         let next = next.into_iter().flatten().min();
-        state.leader = Some((half, next));
+        state.leader = Some(Leader { until: next });
         drop(state);
         let waited = waiter.wait(next);
         let mut state = self.lock();
@@ -215,10 +213,9 @@ impl Link {
     fn follow<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
-        half: Half,
         until: Option<Time>,
     ) -> MutexGuard<'a, State> {
-        if state.concerns_leader(half) {
+        if state.concerns_leader() {
             self.wake_leader();
         }
         state.followers += 1;
@@ -237,9 +234,9 @@ impl Link {
         state
     }
 
-    /// Lets the others know what was done for `half`.
-    fn tell_others(&self, state: MutexGuard<'_, State>, half: Half) {
-        let wakes_leader = state.concerns_leader(half);
+    /// Lets the others know what was done.
+    fn tell_others(&self, state: MutexGuard<'_, State>) {
+        let wakes_leader = state.concerns_leader();
         let has_followers = state.followers > 0;
         drop(state);
         if has_followers {
@@ -333,21 +330,16 @@ impl State {
         }
     }
 
-    /// Whether what somebody did for `half` is of interest to the thread that waits for
-    /// the socket, which the socket will not tell.
-    fn concerns_leader(&self, half: Half) -> bool {
-        let Some((leader, until)) = self.leader else {
+    /// Whether the thread that waits for the socket has to know of something that the
+    /// socket will not tell.
+    fn concerns_leader(&self) -> bool {
+        let Some(Leader { until }) = &self.leader else {
             return false;
         };
-        let news = match leader {
-            Half::Recv => self.holds_input(),
-            Half::Send => half == Half::Recv && !self.endpoint.wants_flush(),
-        };
-        let is_late = self
-            .endpoint
-            .poll_timeout()
-            .is_some_and(|at| until.is_none_or(|until| Deadline::at(at) < Deadline::at(until)));
-        news || is_late || self.is_drained()
+        let deadline = self.endpoint.poll_timeout().map(Deadline::at);
+        let is_late = deadline
+            .is_some_and(|deadline| until.is_none_or(|until| deadline < Deadline::at(until)));
+        is_late || self.is_drained()
     }
 }
 

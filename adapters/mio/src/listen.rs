@@ -6,8 +6,9 @@ use std::io;
 use mio::net::TcpListener;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-/// Connections that wait to be accepted.
-const BACKLOG: i32 = 1024;
+/// Connections that wait to be accepted. `TcpListener::bind` asks for 128; in a burst
+/// beyond that clients wait for a second, until they repeat their request.
+const BACKLOG: i32 = 4096;
 
 /// `count` listeners on the address of `first`, among which the system spreads new
 /// connections (`SO_REUSEPORT`).
@@ -20,6 +21,8 @@ pub(crate) fn listeners(
     count: usize,
 ) -> io::Result<Vec<TcpListener>> {
     first.set_nonblocking(true)?;
+    // Once more, for a longer queue; where that cannot be, the short one has to do.
+    let _ = SockRef::from(&first).listen(BACKLOG);
     let address = first.local_addr()?;
     let may_share = count > 1 && share_port(SockRef::from(&first)).is_ok();
     let mut listeners = Vec::with_capacity(count);

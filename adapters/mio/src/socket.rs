@@ -31,8 +31,8 @@ impl Socket {
         }
     }
 
-    /// Whether more may be there to read although the socket itself is empty.
-    pub(crate) fn may_hold_input(&self) -> bool {
+    /// Whether there is TLS over it.
+    pub(crate) fn is_secure(&self) -> bool {
         #[cfg(feature = "tls")]
         return self.tls.is_some();
         #[cfg(not(feature = "tls"))]

@@ -8,6 +8,10 @@ use sockeye_core::{Endpoint, Output, Time, Transmit};
 
 use crate::socket::Socket;
 
+/// Whether a call that moved less than it could have says as much as one that would have
+/// blocked. Elsewhere only the latter has the system tell the next change.
+const SHORT_IS_LAST: bool = cfg!(unix);
+
 /// A non-blocking socket that is registered for edges.
 ///
 /// An edge comes once, so what it said is kept until a call finds that it does not
@@ -76,7 +80,7 @@ impl Wire {
             && let Some(transmit) = endpoint.poll_transmit()
         {
             let written = match transmit {
-                Transmit::Write(output) => write_once(&mut self.socket, output),
+                Transmit::Write(output) => self.write_once(output),
                 Transmit::Shutdown => {
                     match self.socket.shut_down() {
                         Ok(()) => endpoint.handle_shutdown(now),
@@ -110,18 +114,39 @@ impl Wire {
         self.socket.holds_output()
     }
 
+    /// TLS has its own reasons to move less.
+    fn is_short_last(&self) -> bool {
+        SHORT_IS_LAST && !self.socket.is_secure()
+    }
+
     /// A short read means that there is no more for now, without another call to say
     /// so, unless the end has been announced: that is still to be read.
     fn read_into(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.socket.read(buffer);
         match &read {
-            Ok(n) => {
-                self.readable = *n == buffer.len() || self.ended || self.socket.may_hold_input();
-            }
+            Ok(n) => self.readable = *n == buffer.len() || self.ended || !self.is_short_last(),
             Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable = false,
             Err(_) => {}
         }
         read
+    }
+
+    /// One write: of the one slice there usually is, or of several together. A short one
+    /// means that there is no more room for now.
+    fn write_once(&mut self, output: Output<'_>) -> io::Result<usize> {
+        let (written, offered) = if output.is_single() {
+            let slice = output.first();
+            (self.socket.write(slice), slice.len())
+        } else {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let slices = gather(&output, &mut slices);
+            let offered = slices.iter().map(|slice| slice.len()).sum();
+            (self.socket.write_vectored(slices), offered)
+        };
+        if let Ok(n) = &written {
+            self.writable = *n == offered || !self.is_short_last();
+        }
+        written
     }
 }
 
@@ -136,14 +161,4 @@ fn progress(endpoint: &mut impl Endpoint, read: io::Result<usize>, now: Time) ->
         },
     }
     None
-}
-
-/// One write: of the one slice there usually is, or of several together.
-fn write_once(socket: &mut Socket, output: Output<'_>) -> io::Result<usize> {
-    if output.is_single() {
-        socket.write(output.first())
-    } else {
-        let mut slices = [IoSlice::new(&[]); SLICES];
-        socket.write_vectored(gather(&output, &mut slices))
-    }
 }

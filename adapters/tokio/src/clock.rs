@@ -1,11 +1,10 @@
 //! The time of tokio.
 
-use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
-use sockeye_async::{Clock, Timer, time_of};
+use sockeye_async::{Clock, instant_of, time_of};
 use sockeye_core::Time;
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -19,55 +18,35 @@ impl Clock for TokioClock {
     }
 }
 
-/// A timer of tokio's, made when it is first needed and set again only when its
-/// time has come or an earlier one is wanted.
-#[derive(Default)]
-pub struct Alarm(Option<Armed>);
+/// A timer of tokio's.
+#[derive(Debug)]
+pub struct TokioSleep(Pin<Box<Sleep>>);
 
-struct Armed {
-    at: Time,
-    sleep: Pin<Box<Sleep>>,
-}
+impl sockeye_async::Sleep for TokioSleep {
+    type Clock = TokioClock;
 
-impl Timer for Alarm {
-    fn now(&self) -> Time {
-        TokioClock::now()
+    fn until(at: Time) -> Self {
+        Self(Box::pin(sleep_until(instant_of(at).into())))
     }
 
-    fn poll_until(&mut self, deadline: Time, now: Time, cx: &mut Context<'_>) -> Poll<()> {
-        let until = Instant::now() + deadline.saturating_since(now);
-        let armed = self.0.get_or_insert_with(|| Armed {
-            at: deadline,
-            sleep: Box::pin(sleep_until(until)),
-        });
-        if deadline < armed.at || armed.at <= now {
-            armed.at = deadline;
-            armed.sleep.as_mut().reset(until);
-        }
-        match armed.sleep.as_mut().poll(cx) {
-            Poll::Ready(()) if armed.at < deadline => {
-                // An old wake-up: there is a rest to wait for.
-                armed.at = deadline;
-                armed.sleep.as_mut().reset(until);
-                armed.sleep.as_mut().poll(cx)
-            }
-            polled => polled,
-        }
+    fn reset(&mut self, at: Time) {
+        self.0.as_mut().reset(instant_of(at).into());
+    }
+
+    fn poll_elapsed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.as_mut().poll(cx)
     }
 }
 
-impl fmt::Debug for Alarm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Alarm")
-            .field(&self.0.as_ref().map(|armed| armed.at))
-            .finish()
-    }
-}
+/// The timer of a connection.
+pub type Alarm = sockeye_async::Alarm<TokioSleep>;
 
 #[cfg(test)]
 mod tests {
     use core::future::poll_fn;
     use core::time::Duration;
+
+    use sockeye_async::Timer;
 
     use super::*;
 

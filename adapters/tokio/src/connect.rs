@@ -1,16 +1,16 @@
 //! Opening connections, in both roles.
 
+use core::net::SocketAddr;
 use std::io;
 
-use sockeye_async::{AcceptError, Clock, ConnectError, ConnectOptions, MaybeTls, Target};
+use sockeye_async::{AcceptError, Clock, ConnectError, ConnectOptions, Dial, MaybeTls, connect_to};
 use sockeye_core::SharedConfig;
-use sockeye_core::handshake::{Accept, ClientRequest, Host, Request, Response, Url};
+use sockeye_core::handshake::{Accept, ClientRequest, Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
-use tokio::time::timeout;
 
 use crate::WebSocket;
-use crate::clock::{Alarm, TokioClock};
+use crate::clock::{Alarm, TokioClock, TokioSleep};
 use crate::stream::Stream;
 
 /// Opens a connection to a `ws://` URL, or to a `wss://` URL with the feature `tls`.
@@ -24,23 +24,7 @@ use crate::stream::Stream;
 /// Each in one sentence that names the host; a server that refuses is
 /// [`ConnectError::Rejected`], with the whole of its answer.
 pub async fn connect(url: &str, options: &ConnectOptions) -> Result<WebSocket, ConnectError> {
-    let begin = TokioClock::now();
-    #[cfg(feature = "tls")]
-    let (Target { url, request, host }, tls) = Target::with_tls(url, options)?;
-    #[cfg(not(feature = "tls"))]
-    let Target { url, request, host } = Target::new(url, options)?;
-    let limit = options.config.handshake_timeout;
-    let stream = match timeout(limit, reach(&url, &host)).await {
-        Ok(reached) => reached?,
-        Err(_) => return Err(ConnectError::TimedOut { host: host.into() }),
-    };
-    let deadline = begin + limit;
-    #[cfg(feature = "tls")]
-    let stream = MaybeTls::new(Stream::new(stream), tls);
-    #[cfg(not(feature = "tls"))]
-    let stream = MaybeTls::plain(Stream::new(stream));
-    let alarm = Alarm::default();
-    sockeye_async::connect(stream, alarm, &request, &options.config, &host, deadline).await
+    connect_to::<Tcp>(url, options).await
 }
 
 /// Opens a connection as a client over a stream that is connected already: through
@@ -81,33 +65,22 @@ pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     sockeye_async::accept(stream, Alarm::default(), config, decide).await
 }
 
-async fn reach(url: &Url<'_>, host: &str) -> Result<TcpStream, ConnectError> {
-    let name = match url.host() {
-        Host::Name(name) => name.to_owned(),
-        Host::V4(address) => address.to_string(),
-        Host::V6(address) => address.to_string(),
-    };
-    let addresses =
-        lookup_host((name, url.port()))
-            .await
-            .map_err(|error| ConnectError::Resolve {
-                host: host.into(),
-                error,
-            })?;
-    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => {
-                set_nodelay(&stream);
-                return Ok(stream);
-            }
-            Err(error) => failure = error,
-        }
+/// Reaches servers over TCP.
+enum Tcp {}
+
+impl Dial for Tcp {
+    type Transport = Stream<TcpStream>;
+    type Sleep = TokioSleep;
+
+    async fn resolve(host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
+        Ok(lookup_host((host, port)).await?.collect())
     }
-    Err(ConnectError::Connect {
-        host: host.into(),
-        error: failure,
-    })
+
+    async fn connect(address: SocketAddr) -> io::Result<Stream<TcpStream>> {
+        let stream = TcpStream::connect(address).await?;
+        set_nodelay(&stream);
+        Ok(Stream::new(stream))
+    }
 }
 
 /// Nagle's algorithm waits for more to come; what leaves here is a whole batch.

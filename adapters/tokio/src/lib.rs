@@ -31,19 +31,22 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
 //! ```
 
+#![forbid(unsafe_code)]
+
 mod clock;
 mod connect;
 mod serve;
 mod stream;
 
-pub use clock::{Alarm, TokioClock};
+pub use clock::{Alarm, TokioClock, TokioSleep};
 pub use connect::{accept, connect, connect_over};
-pub use serve::{ServeOptions, Server, listen, serve};
-pub use sockeye_async::MaybeTls;
+pub use serve::{listen, serve};
 #[cfg(feature = "tls")]
 #[doc(no_inline)]
 pub use sockeye_async::tls::{TlsClient, TlsConfigError, TlsError, TlsServer};
-pub use sockeye_async::{AcceptError, ConnectError, ConnectOptions, Shutdown};
+pub use sockeye_async::{
+    AcceptError, ConnectError, ConnectOptions, MaybeTls, ServeOptions, Server, Shutdown,
+};
 pub use stream::Stream;
 
 use tokio::net::TcpStream;

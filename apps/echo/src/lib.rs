@@ -2,6 +2,8 @@
 //!
 //! It names no runtime; `main.rs` puts it on one.
 
+#![forbid(unsafe_code)]
+
 extern crate alloc;
 
 mod page;

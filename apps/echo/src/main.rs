@@ -3,10 +3,13 @@
 //! With --connect it is the other side: a client that echoes until the server
 //! closes.
 
+#![forbid(unsafe_code)]
+
 use std::process::ExitCode;
 
 use clap::Parser;
 use sockeye_echo::Echo;
+use sockeye_handler::Accept;
 
 /// An echo server over WebSocket: what it receives, it sends back.
 ///
@@ -24,7 +27,7 @@ struct Args {
 
     /// Subprotocol to accept, or to offer with --connect; may be repeated. A server
     /// chooses the first that its client offers and that is among these.
-    #[arg(long = "subprotocol", value_name = "NAME")]
+    #[arg(long = "subprotocol", value_name = "NAME", value_parser = subprotocol)]
     subprotocols: Vec<String>,
 
     #[command(flatten)]
@@ -39,5 +42,13 @@ fn main() -> ExitCode {
         Some(url) => sockeye_runner::connect(&args.run, url, &args.subprotocols, |message| {
             Some(echo.answer(message))
         }),
+    }
+}
+
+/// A name that can stand in the handshake.
+fn subprotocol(name: &str) -> Result<String, &'static str> {
+    match Accept::new().subprotocol(name) {
+        Ok(_) => Ok(name.into()),
+        Err(_) => Err("not a token of letters, digits and signs such as . - _ +"),
     }
 }

@@ -20,16 +20,16 @@ pub enum Adapter {
     /// The tokio runtime.
     #[cfg(feature = "tokio")]
     Tokio,
+    /// The async-std runtime.
+    #[cfg(feature = "async-std")]
+    AsyncStd,
+    /// The smol runtime.
+    #[cfg(feature = "smol")]
+    Smol,
     /// An event loop per thread, without an asynchronous runtime.
     #[cfg(feature = "mio")]
     Mio,
 }
-
-/// The first that is built in.
-#[cfg(feature = "tokio")]
-const DEFAULT_ADAPTER: &str = "tokio";
-#[cfg(all(feature = "mio", not(feature = "tokio")))]
-const DEFAULT_ADAPTER: &str = "mio";
 
 /// The flags that all programs have; flatten them into a program's own.
 #[derive(Clone, Debug, clap::Args)]
@@ -40,7 +40,7 @@ pub struct Args {
     pub listen: String,
 
     /// Runtime that moves the bytes.
-    #[arg(long, value_enum, default_value = DEFAULT_ADAPTER)]
+    #[arg(long, value_enum, default_value_t = Adapter::value_variants()[0])]
     pub adapter: Adapter,
 
     /// Worker threads; as many as there are processors if not given.
@@ -224,11 +224,11 @@ fn sentence(message: &str) -> String {
 }
 
 fn command<A: CommandFactory>(defaults: &[(&'static str, &'static str)]) -> clap::Command {
-    defaults
-        .iter()
-        .fold(A::command(), |command, (flag, value)| {
-            command.mut_arg(flag, |arg| arg.default_value(*value))
-        })
+    // So that the error for -1 names its flag.
+    let command = A::command().allow_negative_numbers(true);
+    defaults.iter().fold(command, |command, (flag, value)| {
+        command.mut_arg(flag, |arg| arg.default_value(*value))
+    })
 }
 
 #[cfg(test)]
@@ -256,10 +256,17 @@ mod tests {
         let error = command::<Program>(&[])
             .try_get_matches_from(["program", "--adapter", "steam"])
             .expect_err("no such adapter");
+        let known = Adapter::value_variants().iter();
+        let known: Vec<_> = known
+            .filter_map(|adapter| Some(adapter.to_possible_value()?.get_name().to_owned()))
+            .collect();
         assert_eq!(
             sentence(&error.render().to_string()),
-            "error: invalid value 'steam' for '--adapter <ADAPTER>' \
-             [possible values: tokio, mio]; see --help"
+            format!(
+                "error: invalid value 'steam' for '--adapter <ADAPTER>' \
+                 [possible values: {}]; see --help",
+                known.join(", ")
+            )
         );
     }
 

@@ -37,13 +37,24 @@
 //! second signal; 2 if the program could not start. Every failure is one sentence
 //! on standard error; below it stands the answer of a server that refused.
 
+#![forbid(unsafe_code)]
+
+#[cfg(feature = "async")]
+extern crate alloc;
+
 mod args;
+#[cfg(feature = "async-std")]
+mod async_std;
+#[cfg(feature = "async")]
+mod asynchronous;
 mod escape;
 mod failure;
 mod log;
 #[cfg(feature = "mio")]
 mod mio;
 mod signals;
+#[cfg(feature = "smol")]
+mod smol;
 #[cfg(feature = "tokio")]
 mod tokio;
 mod value;
@@ -59,8 +70,8 @@ pub use value::{Bytes, Interval};
 
 use failure::Failure;
 
-#[cfg(not(any(feature = "tokio", feature = "mio")))]
-compile_error!("a program needs an adapter: enable the feature `tokio` or `mio`");
+#[cfg(not(any(feature = "async", feature = "mio")))]
+compile_error!("a program needs an adapter: enable `tokio`, `async-std`, `smol` or `mio`");
 
 /// Runs a server until it is told to end.
 pub fn serve<S: Service>(args: &Args, service: S) -> ExitCode {
@@ -68,6 +79,10 @@ pub fn serve<S: Service>(args: &Args, service: S) -> ExitCode {
     finish(match args.adapter {
         #[cfg(feature = "tokio")]
         Adapter::Tokio => tokio::serve(args, service),
+        #[cfg(feature = "async-std")]
+        Adapter::AsyncStd => async_std::serve(args, service),
+        #[cfg(feature = "smol")]
+        Adapter::Smol => smol::serve(args, service),
         #[cfg(feature = "mio")]
         Adapter::Mio => mio::serve(args, service),
     })
@@ -85,6 +100,10 @@ pub fn connect(
     finish(match args.adapter {
         #[cfg(feature = "tokio")]
         Adapter::Tokio => tokio::connect(args, url, subprotocols, answer),
+        #[cfg(feature = "async-std")]
+        Adapter::AsyncStd => async_std::connect(args, url, subprotocols, answer),
+        #[cfg(feature = "smol")]
+        Adapter::Smol => smol::connect(args, url, subprotocols, answer),
         #[cfg(feature = "mio")]
         Adapter::Mio => mio::connect(args, url, subprotocols, answer),
     })

@@ -11,7 +11,7 @@ use sockeye_handler::{
 };
 
 use super::Contender;
-use super::job::{Material, Tally, Task};
+use super::job::{Job, Material, Tally, Task};
 use super::memory::{Memory, READ};
 
 /// How the handler is written.
@@ -56,6 +56,10 @@ impl Contender for Handled {
             Self::Routed => "sockeye, routed handler",
             Self::Linear => "sockeye, `linear`",
         }
+    }
+
+    fn can(&self, job: &Job) -> bool {
+        !matches!(job.task, Task::Send { .. })
     }
 
     fn run(&self, material: &Material, memory: &mut Memory<'_>) -> Option<Tally> {

@@ -235,6 +235,23 @@ fn two_parts_of_a_function_run_side_by_side() {
 }
 
 #[test]
+fn a_function_that_sends_many_short_messages_gets_all_of_them_out() {
+    const MESSAGES: usize = 10_000;
+    let server = TestServer::new(linear(|ws| async move {
+        for _ in 0..MESSAGES {
+            ws.send("x").await?;
+        }
+        ws.send("the last").await
+    }));
+    let mut client = server.connect("/").expect("accepted");
+    for _ in 0..MESSAGES {
+        assert_eq!(client.recv_text().as_deref(), Some("x"));
+    }
+    assert_eq!(client.recv_text().as_deref(), Some("the last"));
+    assert_eq!(client.closed().map(|c| c.code), Some(CloseCode::NORMAL));
+}
+
+#[test]
 fn a_generator_answers_with_data() {
     let notes = Notes::default();
     let service = {

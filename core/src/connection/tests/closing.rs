@@ -248,6 +248,35 @@ fn an_unanswered_close_times_out() {
 }
 
 #[test]
+fn a_slow_peer_gets_all_that_was_queued_before_our_close_and_then_has_its_time() {
+    for role in ROLES {
+        let mut bench = Bench::with(role, |config| config.ping_interval = None);
+        let sender = bench.connection.sender();
+        sender.send(alloc::vec![7; 1 << 20]).expect("open");
+        sender.close(CloseCode::NORMAL, "").expect("open");
+        let mut taken = 0;
+        while let Some(Transmit::Write(output)) = bench.connection.poll_transmit() {
+            let n = output.first().len().min(100_000);
+            taken += n;
+            bench.connection.handle_written(n, bench.now);
+            if bench.connection.sender().buffered() > 0 {
+                bench.pass(Duration::from_secs(4));
+            }
+        }
+        assert!(taken > 1 << 20, "{taken}");
+        // Pings no longer move the deadline.
+        bench.pass(Duration::from_secs(3));
+        let ping = bench.whole(Opcode::Ping, b"");
+        bench.feed(&ping);
+        assert_eq!(bench.frames(), [(Opcode::Pong, Vec::new())]);
+        let waited = bench.pass_to_deadline();
+        assert!(waited < Duration::from_secs(3), "{waited:?}");
+        let cause = Cause::Timeout(Timeout::Close);
+        assert_eq!(bench.events(), [closed(1006, "", Initiator::Local, cause)]);
+    }
+}
+
+#[test]
 fn a_peer_that_never_ends_its_bytes_is_left_at_the_close_deadline() {
     for role in ROLES {
         let mut bench = Bench::new(role);

@@ -128,6 +128,31 @@ fn a_peer_that_takes_no_output_is_given_up_and_progress_gives_it_time() {
 }
 
 #[test]
+fn a_time_shorter_than_the_clock_counts_is_refused() {
+    let too_short = Duration::from_nanos(999);
+    let mut config = Config {
+        pong_timeout: too_short,
+        ..Config::default()
+    };
+    assert_eq!(
+        config.clone().share().err(),
+        Some(crate::ConfigError::PongTimeout)
+    );
+    config.pong_timeout = Duration::from_micros(1);
+    // On a tick exactly, the next deadline must still be a later one.
+    let config = config.share().expect("a microsecond");
+    let mut connection = Connection::server(&config, Time::ZERO);
+    connection.sender().pause();
+    let mut now = Time::ZERO;
+    for _ in 0..100 {
+        let next = connection.poll_timeout().expect("keepalive");
+        assert!(next > now);
+        now = next;
+        connection.handle_timeout(now);
+    }
+}
+
+#[test]
 fn spurious_timeouts_do_nothing() {
     for role in ROLES {
         let mut bench = Bench::new(role);

@@ -6,12 +6,16 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::Instant;
 
+use sockeye_async::Shutdown;
 use sockeye_core::{Cause, CloseCode, Initiator, Timeout};
-use sockeye_tests::server::TestServer;
+use sockeye_tests::server;
 use sockeye_tests::wire::{
     BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, Raw, TEXT, UPGRADE, frame,
 };
-use sockeye_tokio::Shutdown;
+
+use super::Adapter;
+
+type TestServer = server::TestServer<Adapter>;
 
 fn server() -> TestServer {
     TestServer::start(|_, _| {})
@@ -373,4 +377,41 @@ fn what_was_received_is_answered_before_a_shutdown_closes() {
         peer.close(1001);
     });
     assert_eq!(dropped, 0);
+}
+
+#[test]
+fn a_second_shutdown_finds_the_server_ended() {
+    let mut server = server();
+    let mut deaf = Raw::open(server.address);
+    let shutdown = Shutdown {
+        timeout: Duration::from_millis(100),
+        ..Shutdown::default()
+    };
+    assert_eq!(server.shut_down(shutdown), 1);
+    assert_eq!(server.shut_down(Shutdown::default()), 1);
+    deaf.read_close(1001);
+}
+
+#[test]
+fn a_shutdown_reaches_a_connection_that_has_never_had_a_deadline() {
+    let mut server = TestServer::start(|config, options| {
+        config.ping_interval = None;
+        // Beyond what a deadline can hold.
+        config.handshake_timeout = Duration::MAX;
+        options.max_connections = 10;
+    });
+    let mut deaf = Raw::open(server.address);
+    let silent = Raw::silent(server.address);
+    while server.connections() < 2 {
+        thread::yield_now();
+    }
+    let begin = Instant::now();
+    let dropped = server.shut_down(Shutdown {
+        timeout: Duration::from_millis(500),
+        ..Shutdown::default()
+    });
+    assert!(begin.elapsed() < Duration::from_secs(5));
+    assert_eq!(dropped, 2);
+    deaf.read_close(1001);
+    drop(silent);
 }

@@ -1,9 +1,12 @@
 //! The receiving half: from bytes to messages, and the limits on what is assembled.
 
+mod assembly;
+
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use self::assembly::Message;
 use crate::buffers;
 use crate::close::Violation;
 use crate::config::{Config, Delivery};
@@ -11,7 +14,6 @@ use crate::connection::{Input, Role};
 use crate::frame::{Header, MASK, MAX_CONTROL, Opcode};
 use crate::mask::{self, Key};
 use crate::message::MessageKind;
-use crate::utf8::Utf8;
 
 /// What one step over the input found.
 ///
@@ -81,9 +83,6 @@ const TARGET_FROM: usize = 16 << 10;
 /// Reads shorter than this are not worth a system call of their own.
 const TARGET_LEAST: u64 = 4 << 10;
 
-/// Bytes by which a buffer may exceed twice what has arrived.
-const SLACK: usize = 4 << 10;
-
 /// What is being received; nothing between whole frames.
 pub(crate) struct Receiver {
     role: Role,
@@ -128,16 +127,6 @@ struct Payload {
     remaining: u64,
     /// Rotated to the next byte; zero if the payload is not masked.
     key: Key,
-}
-
-/// An open message, its assembly if there is one, and what it has cost so far.
-struct Message {
-    kind: MessageKind,
-    received: u64,
-    fragments: u32,
-    utf8: Utf8,
-    text: String,
-    binary: Binary,
 }
 
 /// Bytes up to `N` that were cut by the end of an input.
@@ -516,102 +505,6 @@ impl Receiver {
 impl Open {
     fn is_idle(&self) -> bool {
         self.header.len == 0 && self.frame.is_none() && self.message.is_none()
-    }
-}
-
-impl Message {
-    fn new(kind: MessageKind) -> Self {
-        Self {
-            kind,
-            received: 0,
-            fragments: 0,
-            utf8: Utf8::default(),
-            text: String::new(),
-            binary: Binary::default(),
-        }
-    }
-
-    /// Makes room for a piece, and for what is to come as far as what has arrived pays
-    /// for it.
-    fn reserve_text(&mut self, piece: usize, to_come: usize) {
-        let text = &mut self.text;
-        // A character that the last piece cut may come on top.
-        let needed = text.len() + piece + 3;
-        if needed > text.capacity() {
-            let paid = 2 * needed + SLACK;
-            text.reserve_exact(paid.min(needed.saturating_add(to_come)) - text.len());
-        }
-    }
-}
-
-/// Bytes that are initialised once: the first `filled` have been received, the
-/// rest is room to read into.
-#[derive(Default)]
-struct Binary {
-    bytes: Vec<u8>,
-    filled: usize,
-}
-
-impl Binary {
-    /// Appends a masked piece of a message of which at most `to_come` more bytes follow.
-    fn push(&mut self, piece: &[u8], key: Key, to_come: usize) {
-        let start = self.filled;
-        self.filled += piece.len();
-        if let Some(room) = self.bytes.get_mut(start..self.filled) {
-            return mask::copy(room, piece, key);
-        }
-        self.bytes.truncate(start);
-        if self.filled > self.bytes.capacity() {
-            let paid = 2 * self.filled + SLACK;
-            let wanted = paid.min(self.filled.saturating_add(to_come));
-            self.bytes.reserve_exact(wanted - start);
-        }
-        mask::append(&mut self.bytes, piece, key);
-    }
-
-    /// Initialised room for what is still to come of a frame: at most as much again
-    /// as has arrived.
-    fn target(&mut self, remaining: usize) -> &mut [u8] {
-        let room = self.filled.min(remaining);
-        if self.filled == self.bytes.len() {
-            if self.filled >= buffers::LARGE && self.bytes.capacity() < self.filled + remaining {
-                self.adopt(buffers::take());
-            }
-            if self.bytes.len() < self.filled + room {
-                self.bytes.reserve_exact(room);
-                self.bytes.resize(self.filled + room, 0);
-            }
-        }
-        let end = self.bytes.len().min(self.filled + room);
-        self.bytes.get_mut(self.filled..end).unwrap_or_default()
-    }
-
-    /// Goes on in a kept buffer if it is larger.
-    fn adopt(&mut self, mut kept: Vec<u8>) {
-        let Some(room) = kept.get_mut(..self.filled) else {
-            return;
-        };
-        let received = self.bytes.get(..self.filled).unwrap_or_default();
-        for (to, from) in room
-            .chunks_mut(crate::utf8::COPY_PIECE)
-            .zip(received.chunks(crate::utf8::COPY_PIECE))
-        {
-            to.copy_from_slice(from);
-        }
-        self.bytes = kept;
-    }
-
-    /// The next `n` bytes of the target, which have been read.
-    fn fill(&mut self, n: usize) -> &mut [u8] {
-        let start = self.filled;
-        self.filled = self.bytes.len().min(start + n);
-        self.bytes.get_mut(start..self.filled).unwrap_or_default()
-    }
-
-    /// The whole, without the room.
-    fn finish(&mut self) -> &mut Vec<u8> {
-        self.bytes.truncate(self.filled);
-        &mut self.bytes
     }
 }
 

@@ -1,0 +1,198 @@
+//! What can be sent.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use bytes::Bytes;
+
+use super::owned::{BinaryStorage, Inline, TextStorage};
+use super::{Binary, Lent, Message, MessageKind, OwnedBinary, OwnedMessage, OwnedText, Text};
+use crate::frame::Frame;
+
+/// A message to send: anything that converts into it.
+///
+/// Borrowed payloads are copied into the output queue. Owned ones are moved
+/// there, without a copy when they are large.
+pub struct Outgoing<'a> {
+    pub(crate) kind: MessageKind,
+    pub(crate) payload: Payload<'a>,
+}
+
+pub(crate) enum Payload<'a> {
+    Lent(&'a [u8]),
+    /// Worth keeping by reference.
+    Owned(Bytes),
+    /// Owned, but too short for that.
+    Inline(Inline),
+}
+
+impl Payload<'_> {
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        match self {
+            Payload::Lent(bytes) => bytes,
+            Payload::Owned(bytes) => bytes,
+            Payload::Inline(inline) => inline.as_slice(),
+        }
+    }
+}
+
+impl<'a> Outgoing<'a> {
+    /// A text message.
+    #[must_use]
+    pub const fn text(text: &'a str) -> Self {
+        Self {
+            kind: MessageKind::Text,
+            payload: Payload::Lent(text.as_bytes()),
+        }
+    }
+
+    /// A binary message.
+    #[must_use]
+    pub const fn binary(bytes: &'a [u8]) -> Self {
+        Self {
+            kind: MessageKind::Binary,
+            payload: Payload::Lent(bytes),
+        }
+    }
+
+    /// Text or binary.
+    #[must_use]
+    pub const fn kind(&self) -> MessageKind {
+        self.kind
+    }
+
+    /// The payload, whichever the kind.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.payload.as_slice()
+    }
+
+    /// Keeps the message: copies what is lent.
+    #[must_use]
+    pub fn into_owned(self) -> OwnedMessage {
+        match (self.kind, self.payload) {
+            (MessageKind::Binary, Payload::Owned(bytes)) => bytes.into(),
+            (MessageKind::Binary, payload) => payload.as_slice().into(),
+            (MessageKind::Text, payload) => {
+                // It was made from a `str`.
+                let text = core::str::from_utf8(payload.as_slice()).unwrap_or_default();
+                OwnedMessage::Text(text.into())
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Outgoing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outgoing")
+            .field("kind", &self.kind)
+            .field("len", &self.payload.as_slice().len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> From<&'a str> for Outgoing<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::text(text)
+    }
+}
+
+impl<'a> From<&'a String> for Outgoing<'a> {
+    fn from(text: &'a String) -> Self {
+        Self::text(text)
+    }
+}
+
+impl From<String> for Outgoing<'_> {
+    fn from(text: String) -> Self {
+        Self {
+            kind: MessageKind::Text,
+            payload: Payload::Owned(text.into()),
+        }
+    }
+}
+
+impl<'a> From<&'a [u8]> for Outgoing<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Self::binary(bytes)
+    }
+}
+
+impl<'a, const N: usize> From<&'a [u8; N]> for Outgoing<'a> {
+    fn from(bytes: &'a [u8; N]) -> Self {
+        Self::binary(bytes)
+    }
+}
+
+impl From<Vec<u8>> for Outgoing<'_> {
+    fn from(bytes: Vec<u8>) -> Self {
+        Bytes::from(bytes).into()
+    }
+}
+
+impl From<Bytes> for Outgoing<'_> {
+    fn from(bytes: Bytes) -> Self {
+        Self {
+            kind: MessageKind::Binary,
+            payload: Payload::Owned(bytes),
+        }
+    }
+}
+
+impl<'a> From<Message<'a>> for Outgoing<'a> {
+    fn from(message: Message<'a>) -> Self {
+        match message {
+            Message::Text(Text(Lent::Input(text))) => Self::text(text),
+            Message::Text(Text(Lent::Assembled(text))) => core::mem::take(text).into(),
+            Message::Binary(Binary(Lent::Input(bytes))) => Self::binary(bytes),
+            Message::Binary(Binary(Lent::Assembled(bytes))) => core::mem::take(bytes).into(),
+        }
+    }
+}
+
+impl<'a> From<&'a Message<'_>> for Outgoing<'a> {
+    fn from(message: &'a Message<'_>) -> Self {
+        Self {
+            kind: message.kind(),
+            payload: Payload::Lent(message.as_bytes()),
+        }
+    }
+}
+
+/// By reference: the payload of an encoded frame.
+impl From<&Frame> for Outgoing<'_> {
+    fn from(frame: &Frame) -> Self {
+        let payload = frame.encoded().slice_ref(frame.payload());
+        Self {
+            kind: frame.kind(),
+            payload: Payload::Owned(payload),
+        }
+    }
+}
+
+impl From<OwnedMessage> for Outgoing<'_> {
+    fn from(message: OwnedMessage) -> Self {
+        match message {
+            OwnedMessage::Text(OwnedText(TextStorage::Inline(inline))) => Self {
+                kind: MessageKind::Text,
+                payload: Payload::Inline(inline),
+            },
+            OwnedMessage::Text(OwnedText(TextStorage::Heap(text))) => text.into(),
+            OwnedMessage::Binary(OwnedBinary(BinaryStorage::Inline(inline))) => Self {
+                kind: MessageKind::Binary,
+                payload: Payload::Inline(inline),
+            },
+            OwnedMessage::Binary(OwnedBinary(BinaryStorage::Heap(bytes))) => bytes.into(),
+        }
+    }
+}
+
+impl<'a> From<&'a OwnedMessage> for Outgoing<'a> {
+    fn from(message: &'a OwnedMessage) -> Self {
+        Self {
+            kind: message.kind(),
+            payload: Payload::Lent(message.as_bytes()),
+        }
+    }
+}

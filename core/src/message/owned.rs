@@ -1,0 +1,294 @@
+//! Messages that outlive their connection's buffers.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::ops::Deref;
+
+use bytes::Bytes;
+
+use super::MessageKind;
+
+/// A message that outlives its connection's buffers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OwnedMessage {
+    /// Valid UTF-8.
+    Text(OwnedText),
+    /// Arbitrary bytes.
+    Binary(OwnedBinary),
+}
+
+impl OwnedMessage {
+    /// Text or binary.
+    #[must_use]
+    pub fn kind(&self) -> MessageKind {
+        match self {
+            Self::Text(_) => MessageKind::Text,
+            Self::Binary(_) => MessageKind::Binary,
+        }
+    }
+
+    /// The text, if it is text.
+    #[must_use]
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Binary(_) => None,
+        }
+    }
+
+    /// The payload, whichever the kind.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Binary(binary) => binary,
+        }
+    }
+}
+
+impl From<&str> for OwnedMessage {
+    fn from(text: &str) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<String> for OwnedMessage {
+    fn from(text: String) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<&[u8]> for OwnedMessage {
+    fn from(bytes: &[u8]) -> Self {
+        Self::Binary(bytes.into())
+    }
+}
+
+impl From<Vec<u8>> for OwnedMessage {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Binary(bytes.into())
+    }
+}
+
+impl From<Bytes> for OwnedMessage {
+    fn from(bytes: Bytes) -> Self {
+        Self::Binary(bytes.into())
+    }
+}
+
+/// Short payloads are stored in place: an allocation costs more than receiving them.
+const INLINE: usize = 30;
+
+/// Aligned, so that it moves in whole words: odd loads right behind the copy that
+/// filled it would each wait for it.
+#[derive(Clone, Copy)]
+#[repr(C, align(8))]
+pub(crate) struct Inline {
+    bytes: [u8; INLINE],
+    len: u8,
+}
+
+impl Inline {
+    fn new(payload: &[u8]) -> Option<Self> {
+        let mut bytes = [0; INLINE];
+        bytes.get_mut(..payload.len())?.copy_from_slice(payload);
+        Some(Self {
+            len: payload.len() as u8,
+            bytes,
+        })
+    }
+
+    pub(super) fn as_slice(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+    }
+}
+
+/// The text of an [`OwnedMessage`]. Dereferences to `str`; up to 30 bytes are
+/// stored without an allocation.
+#[derive(Clone)]
+pub struct OwnedText(pub(super) TextStorage);
+
+#[derive(Clone)]
+pub(super) enum TextStorage {
+    /// Copied from a `str`.
+    Inline(Inline),
+    Heap(String),
+}
+
+impl OwnedText {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match &self.0 {
+            // Always valid; checking these few bytes again is what safe code pays.
+            TextStorage::Inline(inline) => {
+                core::str::from_utf8(inline.as_slice()).unwrap_or_default()
+            }
+            TextStorage::Heap(text) => text,
+        }
+    }
+
+    /// The text's bytes, without the check that `as_str` makes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            TextStorage::Inline(inline) => inline.as_slice(),
+            TextStorage::Heap(text) => text.as_bytes(),
+        }
+    }
+}
+
+impl From<&str> for OwnedText {
+    fn from(text: &str) -> Self {
+        Self(match Inline::new(text.as_bytes()) {
+            Some(inline) => TextStorage::Inline(inline),
+            None => TextStorage::Heap(String::from(text)),
+        })
+    }
+}
+
+impl From<String> for OwnedText {
+    fn from(text: String) -> Self {
+        Self(TextStorage::Heap(text))
+    }
+}
+
+impl From<OwnedText> for String {
+    fn from(text: OwnedText) -> Self {
+        match text.0 {
+            TextStorage::Inline(_) => Self::from(text.as_str()),
+            TextStorage::Heap(text) => text,
+        }
+    }
+}
+
+impl Deref for OwnedText {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl PartialEq for OwnedText {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for OwnedText {}
+
+impl fmt::Debug for OwnedText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+/// The bytes of an [`OwnedMessage`]. Dereferences to `[u8]`; up to 30 bytes are
+/// stored without an allocation.
+#[derive(Clone)]
+pub struct OwnedBinary(pub(super) BinaryStorage);
+
+#[derive(Clone)]
+pub(super) enum BinaryStorage {
+    Inline(Inline),
+    Heap(Bytes),
+}
+
+impl OwnedBinary {
+    /// The bytes.
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        match &self.0 {
+            BinaryStorage::Inline(inline) => inline.as_slice(),
+            BinaryStorage::Heap(bytes) => bytes,
+        }
+    }
+}
+
+impl From<&[u8]> for OwnedBinary {
+    fn from(bytes: &[u8]) -> Self {
+        Self(match Inline::new(bytes) {
+            Some(inline) => BinaryStorage::Inline(inline),
+            None => BinaryStorage::Heap(Bytes::copy_from_slice(bytes)),
+        })
+    }
+}
+
+impl From<Vec<u8>> for OwnedBinary {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(BinaryStorage::Heap(bytes.into()))
+    }
+}
+
+impl From<Bytes> for OwnedBinary {
+    fn from(bytes: Bytes) -> Self {
+        Self(BinaryStorage::Heap(bytes))
+    }
+}
+
+impl From<OwnedBinary> for Bytes {
+    fn from(binary: OwnedBinary) -> Self {
+        match binary.0 {
+            BinaryStorage::Inline(inline) => Self::copy_from_slice(inline.as_slice()),
+            BinaryStorage::Heap(bytes) => bytes,
+        }
+    }
+}
+
+impl From<OwnedBinary> for Vec<u8> {
+    fn from(binary: OwnedBinary) -> Self {
+        match binary.0 {
+            BinaryStorage::Inline(inline) => inline.as_slice().into(),
+            BinaryStorage::Heap(bytes) => bytes.into(),
+        }
+    }
+}
+
+impl Deref for OwnedBinary {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.as_slice()
+    }
+}
+
+impl PartialEq for OwnedBinary {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
+
+impl Eq for OwnedBinary {}
+
+impl fmt::Debug for OwnedBinary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_slice(), f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_payloads_are_stored_in_place_and_long_ones_are_not() {
+        for len in [0, 1, INLINE - 1, INLINE, INLINE + 1, 100] {
+            let text: String = "é".repeat(len).chars().take(len / 2).collect();
+            let owned = OwnedText::from(&*text);
+            assert_eq!(&*owned, text);
+            assert_eq!(
+                matches!(owned.0, TextStorage::Inline(_)),
+                text.len() <= INLINE
+            );
+            assert_eq!(String::from(owned), text);
+
+            let bytes = alloc::vec![7; len];
+            let owned = OwnedBinary::from(&*bytes);
+            assert_eq!(&*owned, bytes);
+            assert_eq!(matches!(owned.0, BinaryStorage::Inline(_)), len <= INLINE);
+            assert_eq!(Vec::from(owned), bytes);
+        }
+    }
+}

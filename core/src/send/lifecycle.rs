@@ -1,0 +1,296 @@
+//! How a connection lives and ends: deadlines, closing, failing, half-closing.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use super::{DISCARDING, EOF, FAILED, FRAGMENTING, Gate, SENT, SHUT_DOWN, Sender, Transmit};
+use crate::close::machine::{Action, Occurrence, State};
+use crate::close::{Cause, CloseCode, ClosePayload, Closed, Initiator, Timeout, Violation};
+use crate::connection::Role;
+use crate::frame::Opcode;
+use crate::time::Time;
+use crate::timer::{Timer, Timers};
+
+/// What the receiving half and the wiring need of it.
+impl Sender {
+    pub(crate) fn set_duplex(&mut self) {
+        self.gate.set(Gate::DUPLEX, true);
+        self.gate.set(Gate::FULL, false);
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.state
+    }
+
+    /// A Ping came. RFC 6455 §5.5.2: it MUST be answered, unless a Close came before.
+    fn answer_ping(&mut self, payload: &[u8]) {
+        if matches!(self.state, State::Open | State::Closing) {
+            self.put_urgent(Opcode::Pong, payload);
+        }
+    }
+
+    /// A control frame came. Whether it is an event: a Close only shows in how the
+    /// connection ends.
+    pub(crate) fn handle_control(&mut self, opcode: Opcode, payload: &[u8], now: Time) -> bool {
+        match opcode {
+            Opcode::Close => match ClosePayload::decode(payload) {
+                Ok(payload) => self.handle_close(payload, now),
+                Err(violation) => self.fail(violation, now),
+            },
+            Opcode::Ping => self.answer_ping(payload),
+            Opcode::Pong | Opcode::Continuation | Opcode::Text | Opcode::Binary => {}
+        }
+        opcode != Opcode::Close
+    }
+
+    fn handle_close(&mut self, payload: ClosePayload<'_>, now: Time) {
+        let initiator = match self.step(Occurrence::PeerClose) {
+            Action::AnswerClose => {
+                self.put_close(payload.code, "");
+                Initiator::Peer
+            }
+            Action::Complete => Initiator::Local,
+            _ => return,
+        };
+        self.timers
+            .set_after(Timer::Close, self.config.close_timeout, now);
+        self.conclude(payload.code, payload.reason, initiator, Cause::Handshake);
+    }
+
+    /// The peer broke the protocol or a limit.
+    pub(crate) fn fail(&mut self, violation: Violation, now: Time) {
+        let cause = Cause::Violation(violation);
+        self.fail_with(violation.close_code(), violation.reason(), cause, now);
+    }
+
+    fn fail_with(&mut self, code: CloseCode, reason: &'static str, cause: Cause, now: Time) {
+        match self.step(Occurrence::Failure) {
+            Action::FailWithClose => self.put_close(code, reason),
+            Action::Fail => {}
+            _ => return,
+        }
+        self.flags |= FAILED;
+        self.timers.set_after(Timer::Close, self.config.linger, now);
+        self.conclude(code, reason, Initiator::Local, cause);
+    }
+
+    pub(crate) fn handle_eof(&mut self, now: Time) {
+        self.flags |= EOF;
+        if !matches!(self.state, State::Draining) {
+            self.lose(Cause::Eof);
+        }
+        self.settle(now);
+    }
+
+    pub(crate) fn handle_error(&mut self) {
+        self.lose(Cause::Transport);
+    }
+
+    fn lose(&mut self, cause: Cause) {
+        if self.step(Occurrence::Lost) == Action::End {
+            self.conclude(CloseCode::ABNORMAL, "", Initiator::Transport, cause);
+        }
+    }
+
+    pub(crate) fn handle_written(&mut self, n: usize, now: Time) {
+        let before = self.queue.len();
+        self.queue.advance(n);
+        if self.queue.is_empty() {
+            self.timers.clear(Timer::Write);
+        } else if n > 0 || !self.timers.is_set(Timer::Write) {
+            self.timers
+                .set_after(Timer::Write, self.config.write_timeout, now);
+        }
+        if self.queue.len() <= self.config.soft_mark {
+            self.gate.set(Gate::FULL, false);
+        }
+        if self.gate.0 & Gate::CLOSING != 0 {
+            // The peer cannot answer our Close before it has come, behind the data.
+            if self.state == State::Closing && self.queue.len() < before {
+                self.timers.clear(Timer::Close);
+            }
+            self.settle(now);
+        }
+        if self.flags & SENT != 0 {
+            self.flags &= !SENT;
+            self.touch_idle(now);
+        }
+    }
+
+    pub(crate) fn handle_shutdown(&mut self, now: Time) {
+        self.flags |= SHUT_DOWN;
+        self.settle(now);
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Time) {
+        while let Some(timer) = self.timers.expire(now) {
+            match timer {
+                Timer::Keepalive => self.keep_alive(now),
+                Timer::Idle => self.fail_with(
+                    CloseCode::GOING_AWAY,
+                    "idle",
+                    Cause::Timeout(Timeout::Idle),
+                    now,
+                ),
+                Timer::Close => self.give_up(Occurrence::CloseTimer, Timeout::Close),
+                Timer::Write => self.give_up(Occurrence::Abort, Timeout::Write),
+            }
+        }
+        self.settle(now);
+    }
+
+    /// Nothing came for the ping interval, or for the pong timeout after a Ping.
+    fn keep_alive(&mut self, now: Time) {
+        if !self.timers.awaiting_pong() {
+            self.put_urgent(Opcode::Ping, b"");
+        } else if self.gate.is_paused() {
+            // The answer may lie in what was not read.
+            self.timers.forgive();
+        } else if !self.timers.take_forgiveness() {
+            let cause = Cause::Timeout(Timeout::Pong);
+            return self.fail_with(CloseCode::INTERNAL_ERROR, "keepalive timeout", cause, now);
+        }
+        self.timers.await_pong(self.config.pong_timeout, now);
+    }
+
+    fn give_up(&mut self, occurrence: Occurrence, timeout: Timeout) {
+        if self.step(occurrence) == Action::End {
+            self.conclude(
+                CloseCode::ABNORMAL,
+                "",
+                Initiator::Local,
+                Cause::Timeout(timeout),
+            );
+        }
+    }
+
+    /// Bytes came from the peer: it lives.
+    #[inline]
+    pub(crate) fn touch(&mut self, now: Time) {
+        if self.state == State::Open
+            && let Some(interval) = self.config.ping_interval
+        {
+            self.timers.heard(interval, now);
+        }
+    }
+
+    /// A message went one way or the other.
+    pub(crate) fn touch_idle(&mut self, now: Time) {
+        if let (State::Open, Some(idle)) = (self.state, self.config.idle_timeout) {
+            self.timers.set_after(Timer::Idle, idle, now);
+        }
+    }
+
+    /// Whether received data goes to the application (RFC 6455 §1.4).
+    pub(crate) fn delivers(&self) -> bool {
+        self.state.on(Occurrence::Message).1 == Action::Deliver && self.flags & DISCARDING == 0
+    }
+
+    pub(crate) fn has_outcome(&self) -> bool {
+        self.outcome.is_some()
+    }
+
+    pub(crate) fn take_outcome(&mut self) -> Option<Box<Closed>> {
+        self.outcome.take()
+    }
+
+    /// The order of the wire; half-close when the last byte is out.
+    #[inline]
+    pub(crate) fn poll_transmit(&mut self) -> Option<Transmit<'_>> {
+        if self.state == State::Drained {
+            return None;
+        }
+        if self.queue.is_empty() {
+            return self.wants_shutdown().then_some(Transmit::Shutdown);
+        }
+        self.queue.output().map(Transmit::Write)
+    }
+
+    pub(crate) fn wants_input(&self) -> bool {
+        match self.state {
+            State::Drained => false,
+            State::Open | State::Closing | State::Draining => {
+                !self.gate.is_paused() && self.flags & EOF == 0
+            }
+        }
+    }
+
+    pub(crate) fn lend(&mut self, buffer: Vec<u8>) {
+        self.queue.lend(buffer);
+    }
+
+    pub(crate) fn reclaim(&mut self) -> Option<Vec<u8>> {
+        self.queue.reclaim()
+    }
+
+    /// RFC 6455 §7.1.1: the server ends the transport first; a client only when it
+    /// has failed the connection, or the server has ended its side.
+    fn wants_shutdown(&self) -> bool {
+        self.state == State::Draining
+            && self.flags & SHUT_DOWN == 0
+            && (self.role() == Role::Server || self.flags & (FAILED | EOF) != 0)
+    }
+
+    pub(super) fn step(&mut self, occurrence: Occurrence) -> Action {
+        let (state, action) = self.state.on(occurrence);
+        if state != self.state {
+            self.state = state;
+            self.enter(state);
+        }
+        action
+    }
+
+    fn enter(&mut self, state: State) {
+        self.gate.set(Gate::CLOSING, state != State::Open);
+        match state {
+            State::Open => {}
+            State::Closing => {
+                self.flags &= !FRAGMENTING;
+                self.timers.clear(Timer::Idle);
+                self.timers.clear(Timer::Keepalive);
+            }
+            State::Draining => {
+                self.gate.set(Gate::PAUSED | Gate::FULL, false);
+                self.flags &= !FRAGMENTING;
+                self.timers.clear(Timer::Idle);
+                self.timers.clear(Timer::Keepalive);
+            }
+            State::Drained => {
+                self.timers = Timers::default();
+                self.queue.clear();
+            }
+        }
+    }
+
+    /// Moves on what waits for nothing but the clock or the transport.
+    fn settle(&mut self, now: Time) {
+        match self.state {
+            // `close` has no clock: its deadline starts with the next step that has one.
+            State::Closing if !self.timers.is_set(Timer::Close) => {
+                self.timers
+                    .set_after(Timer::Close, self.config.close_timeout, now);
+            }
+            State::Draining
+                if self.queue.is_empty() && self.flags & EOF != 0 && !self.wants_shutdown() =>
+            {
+                self.step(Occurrence::Finished);
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn conclude(
+        &mut self,
+        code: CloseCode,
+        reason: &str,
+        initiator: Initiator,
+        cause: Cause,
+    ) {
+        self.outcome = Some(Box::new(Closed {
+            code,
+            reason: reason.into(),
+            initiator,
+            cause,
+        }));
+    }
+}

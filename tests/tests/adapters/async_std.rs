@@ -1,0 +1,4 @@
+use sockeye_tests::adapter::async_std::AsyncStd as Adapter;
+
+#[path = "suite/mod.rs"]
+mod suite;

@@ -1,0 +1,4 @@
+use sockeye_tests::adapter::mio::Mio as Adapter;
+
+#[path = "suite/mod.rs"]
+mod suite;

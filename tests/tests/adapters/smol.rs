@@ -1,0 +1,4 @@
+use sockeye_tests::adapter::smol::Smol as Adapter;
+
+#[path = "suite/mod.rs"]
+mod suite;

@@ -1,0 +1,9 @@
+//! The suite. `Adapter` is the one that it is mounted for.
+
+mod broadcast;
+mod facades;
+mod handshake;
+mod serving;
+mod sockets;
+
+use super::Adapter;
