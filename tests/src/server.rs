@@ -28,7 +28,12 @@ impl<A: Adapter> TestServer<A> {
         let mut options = ServeOptions::default();
         configure(&mut config, &mut options);
         options.config = config.share().expect("valid limits");
-        let (service, ended, peers) = obedient();
+        let (ended_sender, ended) = channel();
+        let (peers_sender, peers) = channel();
+        let service = Obedient(Arc::new(Reports {
+            ended: ended_sender,
+            peers: peers_sender,
+        }));
         let server = A::serve(service, &options);
         Self {
             address: server.address(),
@@ -77,19 +82,6 @@ impl<A: Adapter> TestServer<A> {
             (dropped, meanwhile.join().expect("the other side"))
         })
     }
-}
-
-/// The service of a [`TestServer`], for other servers: echoes, and obeys a few words.
-/// It reports how its connections end, and their handles.
-#[must_use]
-pub fn obedient() -> (impl Service, Receiver<Closed>, Receiver<Peer>) {
-    let (ended_sender, ended) = channel();
-    let (peers_sender, peers) = channel();
-    let service = Obedient(Arc::new(Reports {
-        ended: ended_sender,
-        peers: peers_sender,
-    }));
-    (service, ended, peers)
 }
 
 /// Echoes. `close CODE` makes it close, `panic` panic, `abort` give up.

@@ -1,40 +1,38 @@
 //! `wss`, from both ends of the wire and with peers that do not keep to it.
 
-use core::cell::Cell;
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::mpsc::Receiver;
 use std::thread;
 
 use rcgen::date_time_ymd;
 use rustls::{ClientConnection, StreamOwned};
-use sockeye_core::{Cause, CloseCode, Closed, Config, OwnedMessage};
+use sockeye_async::{ConnectOptions, Shutdown};
+use sockeye_core::{Cause, CloseCode, Config};
+use sockeye_tests::adapter::async_std::AsyncStd;
+use sockeye_tests::adapter::mio::Mio;
+use sockeye_tests::adapter::smol::Smol;
+use sockeye_tests::adapter::tokio::Tokio;
+use sockeye_tests::adapter::{Adapter, Socket};
 use sockeye_tests::authority::Authority;
-use sockeye_tests::server::obedient;
-use sockeye_tests::wire::{BINARY, CLOSE, FIN, PATIENCE, Raw, TEXT, UPGRADE, frame};
-use sockeye_tokio::{
-    ConnectError, ConnectOptions, Shutdown, TlsClient, TlsConfigError, TlsError, TlsServer,
-};
+use sockeye_tests::server::TestServer;
+use sockeye_tests::wire::{BINARY, CLOSE, FIN, Raw, TEXT, UPGRADE, frame};
+use sockeye_tokio::{TlsClient, TlsConfigError, TlsError, TlsServer};
 use tokio::runtime::Runtime;
-
-/// What a test runs on.
-#[derive(Clone, Copy)]
-enum Adapter {
-    Tokio,
-    Mio,
-}
 
 /// Mounts each test on each adapter.
 macro_rules! on_each_adapter {
     ($($name:ident,)*) => {
-        mod on_tokio {
-            $(#[test] fn $name() { super::$name(super::Adapter::Tokio); })*
-        }
-        mod on_mio {
-            $(#[test] fn $name() { super::$name(super::Adapter::Mio); })*
+        on_each_adapter! { on_tokio Tokio $($name)* }
+        on_each_adapter! { on_async_std AsyncStd $($name)* }
+        on_each_adapter! { on_smol Smol $($name)* }
+        on_each_adapter! { on_mio Mio $($name)* }
+    };
+    ($module:ident $adapter:ident $($name:ident)*) => {
+        mod $module {
+            $(#[test] fn $name() { super::$name::<super::$adapter>(); })*
         }
     };
 }
@@ -53,170 +51,12 @@ on_each_adapter! {
     a_server_that_is_shut_down_closes_its_connections_over_tls,
 }
 
-/// A server on a free port.
-struct Server {
-    running: Running,
-    address: SocketAddr,
-    ended: Receiver<Closed>,
+fn start<A: Adapter>(tls: TlsServer) -> TestServer<A> {
+    TestServer::start(|_, options| options.tls = Some(tls))
 }
 
-enum Running {
-    Tokio(Runtime, sockeye_tokio::Server),
-    Mio(sockeye_mio::Server),
-}
-
-impl Server {
-    fn start(adapter: Adapter, tls: Option<TlsServer>, config: Config) -> Self {
-        let config = config.share().expect("limits");
-        let (service, ended, _) = obedient();
-        let running = match adapter {
-            Adapter::Tokio => {
-                let mut options = sockeye_tokio::ServeOptions::default();
-                (options.config, options.tls) = (config, tls);
-                let runtime = Runtime::new().expect("a runtime");
-                let server = runtime.block_on(async {
-                    let listener = sockeye_tokio::listen("127.0.0.1:0").await.expect("a port");
-                    sockeye_tokio::serve(listener, service, &options).expect("a listener")
-                });
-                Running::Tokio(runtime, server)
-            }
-            Adapter::Mio => {
-                let mut options = sockeye_mio::ServeOptions::default();
-                (options.config, options.tls) = (config, tls);
-                let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-                Running::Mio(sockeye_mio::serve(listener, service, &options).expect("threads"))
-            }
-        };
-        let address = match &running {
-            Running::Tokio(_, server) => server.local_addr(),
-            Running::Mio(server) => server.local_addr(),
-        };
-        Self {
-            running,
-            address,
-            ended,
-        }
-    }
-
-    fn url(&self) -> String {
-        format!("wss://localhost:{}/", self.address.port())
-    }
-
-    fn next_end(&self) -> Closed {
-        self.ended.recv_timeout(PATIENCE).expect("an end")
-    }
-
-    fn connections(&self) -> usize {
-        match &self.running {
-            Running::Tokio(_, server) => server.connections(),
-            Running::Mio(server) => server.connections(),
-        }
-    }
-
-    fn shut_down(&mut self) -> usize {
-        let shutdown = Shutdown::default();
-        match &mut self.running {
-            Running::Tokio(runtime, server) => runtime.block_on(server.shut_down(shutdown)),
-            Running::Mio(server) => server.shut_down(shutdown),
-        }
-    }
-}
-
-/// A client of ours.
-enum Client {
-    Tokio(Runtime, sockeye_tokio::WebSocket),
-    Mio(sockeye_mio::WebSocket),
-}
-
-impl Client {
-    fn connect(
-        adapter: Adapter,
-        url: &str,
-        options: &ConnectOptions,
-    ) -> Result<Self, ConnectError> {
-        match adapter {
-            Adapter::Tokio => {
-                let runtime = Runtime::new().expect("a runtime");
-                let ws = runtime.block_on(sockeye_tokio::connect(url, options))?;
-                Ok(Self::Tokio(runtime, ws))
-            }
-            Adapter::Mio => sockeye_mio::connect(url, options).map(Self::Mio),
-        }
-    }
-
-    fn open(adapter: Adapter, server: &Server, authority: &Authority) -> Self {
-        let options = trusting(authority.client());
-        Self::connect(adapter, &server.url(), &options).expect("a connection")
-    }
-
-    fn send(&mut self, message: &[u8]) {
-        match self {
-            Self::Tokio(runtime, ws) => runtime.block_on(ws.send(message)),
-            Self::Mio(ws) => ws.send(message),
-        }
-        .expect("open");
-    }
-
-    fn recv(&mut self) -> Option<OwnedMessage> {
-        match self {
-            Self::Tokio(runtime, ws) => runtime.block_on(async {
-                let received = tokio::time::timeout(PATIENCE, ws.recv()).await;
-                received.expect("something")
-            }),
-            Self::Mio(ws) => ws.recv_timeout(PATIENCE).expect("something"),
-        }
-    }
-
-    fn close(&mut self) {
-        match self {
-            Self::Tokio(runtime, ws) => runtime.block_on(ws.close(CloseCode::NORMAL, "done")),
-            Self::Mio(ws) => ws.close(CloseCode::NORMAL, "done"),
-        }
-        .expect("open");
-    }
-
-    fn closed(&self) -> &Closed {
-        match self {
-            Self::Tokio(_, ws) => ws.closed(),
-            Self::Mio(ws) => ws.closed(),
-        }
-        .expect("closed")
-    }
-
-    /// Sends and receives at the same time.
-    fn exchange(
-        self,
-        messages: impl Iterator<Item = Vec<u8>> + Send,
-        receive: impl Fn(OwnedMessage) -> bool,
-    ) {
-        match self {
-            Self::Tokio(runtime, ws) => runtime.block_on(async {
-                let (mut sender, mut receiver) = ws.split();
-                let sending = async {
-                    for message in messages {
-                        sender.send(&message[..]).await.expect("open");
-                    }
-                };
-                let receiving = async { while receive(receiver.recv().await.expect("open")) {} };
-                tokio::join!(sending, receiving);
-            }),
-            Self::Mio(ws) => {
-                let (sender, mut receiver) = ws.split();
-                thread::scope(|scope| {
-                    scope.spawn(move || {
-                        for message in messages {
-                            sender.send(&message[..]).expect("open");
-                        }
-                    });
-                    while receive(receiver.recv().expect("open")) {}
-                });
-            }
-        }
-    }
-}
-
-fn start(adapter: Adapter, tls: TlsServer) -> Server {
-    Server::start(adapter, Some(tls), Config::default())
+fn url<A: Adapter>(server: &TestServer<A>) -> String {
+    format!("wss://localhost:{}/", server.address.port())
 }
 
 fn trusting(client: TlsClient) -> ConnectOptions {
@@ -225,16 +65,20 @@ fn trusting(client: TlsClient) -> ConnectOptions {
     options
 }
 
-fn refusal(adapter: Adapter, url: &str, client: TlsClient) -> ConnectError {
-    let refused = Client::connect(adapter, url, &trusting(client));
-    refused.err().expect("no connection")
+fn open<A: Adapter>(server: &TestServer<A>, authority: &Authority) -> A::WebSocket {
+    let options = trusting(authority.client());
+    A::connect(&url(server), &options).expect("a connection")
 }
 
-fn tls_error(error: ConnectError) -> TlsError {
-    match error {
-        ConnectError::TlsFailed { error, .. } => error,
-        other => panic!("{other:?}"),
-    }
+/// The client says why there is no connection, and to whom.
+fn assert_refused<A: Adapter>(server: &TestServer<A>, client: TlsClient, reason: &TlsError) {
+    let refused = A::connect(&url(server), &trusting(client)).err();
+    let sentence = refused.expect("no connection").sentence;
+    let port = server.address.port();
+    assert_eq!(
+        sentence,
+        format!("cannot connect to localhost:{port}: {reason}")
+    );
 }
 
 /// A client of the server that speaks TLS and nothing of WebSocket by itself.
@@ -254,74 +98,84 @@ fn tcp(address: SocketAddr) -> TcpStream {
     Raw::silent(address).0
 }
 
-fn messages_around_the_borders_of_frames_records_and_buffers_come_back(adapter: Adapter) {
+fn messages_around_the_borders_of_frames_records_and_buffers_come_back<A: Adapter>() {
     let authority = Authority::make();
-    let server = start(adapter, authority.server("localhost"));
-    let mut ws = Client::open(adapter, &server, &authority);
+    let server = start::<A>(authority.server("localhost"));
+    let mut ws = open(&server, &authority);
     for len in [0, 1, 125, 126, 16_383, 16_384, 16_385, 65_536, 1 << 20] {
         let message: Vec<u8> = (0..len).map(|n| n as u8).collect();
-        ws.send(&message);
+        ws.send(message.clone()).expect("open");
         let echo = ws.recv().expect("an echo");
         assert!(echo.as_bytes() == message, "{len}");
     }
-    ws.close();
-    assert!(ws.closed().is_clean());
+    ws.close(CloseCode::NORMAL, "done").expect("open");
+    assert!(ws.closed().expect("closed").is_clean());
     assert!(server.next_end().is_clean());
 }
 
-fn output_that_the_peer_does_not_take_waits_and_nothing_of_it_is_lost(adapter: Adapter) {
+fn output_that_the_peer_does_not_take_waits_and_nothing_of_it_is_lost<A: Adapter>() {
     const MESSAGES: usize = 300;
     let authority = Authority::make();
-    let server = start(adapter, authority.server("localhost"));
-    let ws = Client::open(adapter, &server, &authority);
-    let received = Cell::new(0);
-    ws.exchange((0..MESSAGES).map(|n| vec![n as u8; 50_000]), |echo| {
-        let n = received.get();
-        assert!(echo.as_bytes() == [n as u8; 50_000], "{n}");
-        received.set(n + 1);
-        n + 1 < MESSAGES
+    let server = start::<A>(authority.server("localhost"));
+    let options = trusting(authority.client());
+    let message = |n: usize| vec![n as u8; 50_000];
+    let runtime = Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let ws = sockeye_tokio::connect(&url(&server), &options).await;
+        let (mut sender, mut receiver) = ws.expect("a connection").split();
+        let sending = async {
+            for n in 0..MESSAGES {
+                sender.send(message(n)).await.expect("open");
+            }
+        };
+        let receiving = async {
+            for n in 0..MESSAGES {
+                let echo = receiver.recv().await.expect("an echo");
+                assert!(echo.as_bytes() == message(n), "{n}");
+            }
+        };
+        tokio::join!(sending, receiving);
+    });
+    let ws = sockeye_mio::connect(&url(&server), &options).expect("a connection");
+    let (sender, mut receiver) = ws.split();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in 0..MESSAGES {
+                sender.send(message(n)).expect("open");
+            }
+        });
+        for n in 0..MESSAGES {
+            let echo = receiver.recv().expect("an echo");
+            assert!(echo.as_bytes() == message(n), "{n}");
+        }
     });
 }
 
-fn a_server_that_cannot_be_trusted_is_told_apart(adapter: Adapter) {
+fn a_server_that_cannot_be_trusted_is_told_apart<A: Adapter>() {
     let authority = Authority::make();
     let other = Authority::make();
-    let server = start(adapter, authority.server("example.com"));
-    let error = refusal(adapter, &server.url(), authority.client());
-    assert_eq!(
-        error.to_string(),
-        format!(
-            "cannot connect to localhost:{}: its certificate is for another name",
-            server.address.port()
-        )
-    );
-    assert_eq!(tls_error(error), TlsError::WrongName);
-    let error = refusal(adapter, &server.url(), other.client());
-    assert_eq!(tls_error(error), TlsError::UnknownIssuer);
+    let server = start::<A>(authority.server("example.com"));
+    assert_refused(&server, authority.client(), &TlsError::WrongName);
+    assert_refused(&server, other.client(), &TlsError::UnknownIssuer);
     for (from, to, expected) in [
         (1990, 1991, TlsError::Expired),
         (4000, 4001, TlsError::NotYetValid),
     ] {
-        let server = start(
-            adapter,
-            authority.server_with("localhost", |params| {
-                params.not_before = date_time_ymd(from, 1, 1);
-                params.not_after = date_time_ymd(to, 1, 1);
-            }),
-        );
-        let error = refusal(adapter, &server.url(), authority.client());
-        assert_eq!(tls_error(error), expected);
+        let server = start::<A>(authority.server_with("localhost", |params| {
+            params.not_before = date_time_ymd(from, 1, 1);
+            params.not_after = date_time_ymd(to, 1, 1);
+        }));
+        assert_refused(&server, authority.client(), &expected);
     }
 }
 
-fn a_server_without_tls_is_told_as_such(adapter: Adapter) {
+fn a_server_without_tls_is_told_as_such<A: Adapter>() {
     let authority = Authority::make();
-    let server = Server::start(adapter, None, Config::default());
-    let error = refusal(adapter, &server.url(), authority.client());
-    assert_eq!(tls_error(error), TlsError::NotTls);
+    let server = TestServer::<A>::start(|_, _| {});
+    assert_refused(&server, authority.client(), &TlsError::NotTls);
 }
 
-fn a_server_that_says_nothing_is_given_up_at_the_deadline(adapter: Adapter) {
+fn a_server_that_says_nothing_is_given_up_at_the_deadline<A: Adapter>() {
     let authority = Authority::make();
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
@@ -330,13 +184,17 @@ fn a_server_that_says_nothing_is_given_up_at_the_deadline(adapter: Adapter) {
     let mut options = trusting(authority.client());
     options.config = config.share().expect("limits");
     let url = format!("wss://127.0.0.1:{port}/");
-    let error = Client::connect(adapter, &url, &options).err();
-    assert!(matches!(error, Some(ConnectError::TimedOut { .. })));
+    let error = A::connect(&url, &options).err().expect("no answer");
+    assert!(
+        error.sentence.ends_with("did not answer in time"),
+        "{}",
+        error.sentence
+    );
 }
 
-fn a_client_without_tls_gets_an_alert_and_costs_the_others_nothing(adapter: Adapter) {
+fn a_client_without_tls_gets_an_alert_and_costs_the_others_nothing<A: Adapter>() {
     let authority = Authority::make();
-    let server = start(adapter, authority.server("localhost"));
+    let server = start::<A>(authority.server("localhost"));
     let mut served = authority.by_hand(tcp(server.address));
     upgraded(&mut served);
     let mut plain = Raw::silent(server.address);
@@ -351,12 +209,14 @@ fn a_client_without_tls_gets_an_alert_and_costs_the_others_nothing(adapter: Adap
     assert_eq!(echo, [FIN | TEXT, 2, b'h', b'i']);
 }
 
-fn clients_that_do_not_finish_tls_are_gone_by_the_handshake_deadline(adapter: Adapter) {
+fn clients_that_do_not_finish_tls_are_gone_by_the_handshake_deadline<A: Adapter>() {
     let authority = Authority::make();
-    let mut config = Config::default();
-    config.handshake_timeout = Duration::from_millis(300);
-    config.linger = Duration::from_millis(100);
-    let server = Server::start(adapter, Some(authority.server("localhost")), config);
+    let tls = authority.server("localhost");
+    let server = TestServer::<A>::start(|config, options| {
+        config.handshake_timeout = Duration::from_millis(300);
+        config.linger = Duration::from_millis(100);
+        options.tls = Some(tls);
+    });
     let mut silent = Raw::silent(server.address);
     let mut halfway = Raw::silent(server.address);
     // The head of a record that is said to be 500 bytes long, and begins a hello.
@@ -397,9 +257,9 @@ impl Write for Dripping {
     }
 }
 
-fn records_that_come_byte_by_byte_are_understood(adapter: Adapter) {
+fn records_that_come_byte_by_byte_are_understood<A: Adapter>() {
     let authority = Authority::make();
-    let server = start(adapter, authority.server("localhost"));
+    let server = start::<A>(authority.server("localhost"));
     let mut peer = authority.by_hand(Dripping(tcp(server.address)));
     upgraded(&mut peer);
     peer.write_all(&frame(FIN | BINARY, &[7; 1000]))
@@ -410,9 +270,9 @@ fn records_that_come_byte_by_byte_are_understood(adapter: Adapter) {
     assert_eq!(echo[4..], [7; 1000]);
 }
 
-fn the_server_ends_with_a_close_notify_behind_its_close(adapter: Adapter) {
+fn the_server_ends_with_a_close_notify_behind_its_close<A: Adapter>() {
     let authority = Authority::make();
-    let server = start(adapter, authority.server("localhost"));
+    let server = start::<A>(authority.server("localhost"));
     let mut peer = authority.by_hand(tcp(server.address));
     upgraded(&mut peer);
     let close = frame(FIN | CLOSE, &1000_u16.to_be_bytes());
@@ -424,9 +284,9 @@ fn the_server_ends_with_a_close_notify_behind_its_close(adapter: Adapter) {
     assert!(server.next_end().is_clean());
 }
 
-fn a_client_that_leaves_without_a_word_is_an_end_and_no_fault(adapter: Adapter) {
+fn a_client_that_leaves_without_a_word_is_an_end_and_no_fault<A: Adapter>() {
     let authority = Authority::make();
-    let server = start(adapter, authority.server("localhost"));
+    let server = start::<A>(authority.server("localhost"));
     for says_close_notify in [false, true] {
         let mut peer = authority.by_hand(tcp(server.address));
         upgraded(&mut peer);
@@ -441,18 +301,15 @@ fn a_client_that_leaves_without_a_word_is_an_end_and_no_fault(adapter: Adapter) 
     }
 }
 
-fn a_server_that_is_shut_down_closes_its_connections_over_tls(adapter: Adapter) {
+fn a_server_that_is_shut_down_closes_its_connections_over_tls<A: Adapter>() {
     let authority = Authority::make();
-    let mut server = start(adapter, authority.server("localhost"));
-    let mut ws = Client::open(adapter, &server, &authority);
-    thread::scope(|scope| {
-        let client = scope.spawn(move || {
-            assert!(ws.recv().is_none());
-            ws.closed().code
-        });
-        assert_eq!(server.shut_down(), 0);
-        assert_eq!(client.join().expect("a client"), CloseCode::GOING_AWAY);
+    let mut server = start::<A>(authority.server("localhost"));
+    let mut ws = open(&server, &authority);
+    let (dropped, code) = server.shut_down_while(Shutdown::default(), move || {
+        assert!(ws.recv().is_none());
+        ws.closed().expect("closed").code
     });
+    assert_eq!((dropped, code), (0, CloseCode::GOING_AWAY));
 }
 
 #[test]
