@@ -164,6 +164,8 @@ impl From<Error> for TlsError {
             Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => Self::NotTls,
             Error::InvalidCertificate(error) => match error {
                 E::UnknownIssuer => Self::UnknownIssuer,
+                // Somebody who is trusted has the issuer's name, but not its kind of key.
+                E::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => Self::UnknownIssuer,
                 E::NotValidForName | E::NotValidForNameContext { .. } => Self::WrongName,
                 E::Expired | E::ExpiredContext { .. } => Self::Expired,
                 E::NotValidYet | E::NotValidYetContext { .. } => Self::NotYetValid,
