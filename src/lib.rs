@@ -12,6 +12,7 @@
 //! | `async-std` | and `async_std`: the same on async-std |
 //! | `smol` | and `smol`: the same on smol |
 //! | `mio` | and `mio`: `serve` on event loops, blocking `accept` and `connect`, no runtime |
+//! | `tls` | and `wss://` on the adapters that are enabled |
 //!
 //! # A server
 //!

@@ -8,10 +8,12 @@ import resource
 import signal
 import socket
 import struct
+import tempfile
 import threading
 import unittest
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 import echo
 from wire import BINARY, CLOSE, REQUEST, TEXT, Peer, frame
@@ -125,6 +127,27 @@ class WrongInput(unittest.TestCase):
         # A masked Close frame with 1002 (RFC 6455 §7.4.1).
         self.assertEqual(seen[0][0], 0x80 | CLOSE)
         self.assertEqual(unmasked(seen[0])[:2], struct.pack(">H", 1002))
+
+    def test_files_for_tls_that_cannot_be_used(self) -> None:
+        with tempfile.TemporaryDirectory() as directory:
+            missing, empty, noise = (str(Path(directory, name)) for name in ("missing", "empty", "noise"))
+            Path(empty).write_bytes(b"")
+            Path(noise).write_bytes(b"-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n")
+            for file in (missing, empty, noise):
+                for adapter in ("tokio", "mio"):
+                    with self.subTest(file=file, adapter=adapter):
+                        tls = ("--adapter", adapter, "--tls-cert", file, "--tls-key", file)
+                        self.refused_in_one_line("--listen", "127.0.0.1:0", *tls, names=file)
+                        client = ("--adapter", adapter, "--connect", "wss://127.0.0.1:9/", "--tls-roots", file)
+                        self.refused_in_one_line(*client, names=file)
+                        self.assertEqual(echo.run(*client).returncode, 2)
+        self.refused_in_one_line("--tls-cert", missing, names="--tls-key")
+        self.refused_in_one_line("--tls-key", missing, names="--tls-cert")
+
+    def test_a_server_that_does_not_speak_tls(self) -> None:
+        with echo.Server() as server:
+            url = server.url.replace("ws:", "wss:")
+            self.refused_in_one_line("--connect", url, names="does not speak TLS")
 
     def test_help_names_every_flag_that_the_tests_use(self) -> None:
         done = echo.run("--help")

@@ -6,5 +6,6 @@
 extern crate alloc;
 
 pub mod adapter;
+pub mod authority;
 pub mod server;
 pub mod wire;

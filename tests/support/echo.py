@@ -19,7 +19,7 @@ from tools import ROOT, SetupError
 PATIENCE = 30.0
 """Seconds after which a program that should have answered counts as stuck."""
 
-LISTENING = re.compile(r"listening on (ws://127\.0\.0\.1:(\d+))\n")
+LISTENING = re.compile(r"listening on (wss?://127\.0\.0\.1:(\d+))\n")
 
 
 @functools.cache

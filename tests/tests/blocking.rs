@@ -486,7 +486,10 @@ fn what_cannot_be_connected_to_is_named() {
     let free = free.expect("a port");
     for (url, start) in [
         ("http://a/".into(), "cannot connect to http://a/: ".into()),
-        ("wss://a/".into(), "cannot connect to a:443: ".into()),
+        (
+            "wss://no-such-host.invalid/".into(),
+            "cannot find no-such-host.invalid:443: ".into(),
+        ),
         (
             "ws://no-such-host.invalid/".into(),
             "cannot find no-such-host.invalid:80: ".into(),

@@ -1,7 +1,7 @@
 //! Opening connections over any stream, on either runtime.
 
 use futures_io::{AsyncRead, AsyncWrite};
-use sockeye_async::{AcceptError, Clock, ConnectError, WebSocket};
+use sockeye_async::{AcceptError, Clock, ConnectError, MaybeTls, WebSocket};
 use sockeye_core::SharedConfig;
 use sockeye_core::handshake::{Accept, ClientRequest, Request, Response};
 
@@ -21,9 +21,9 @@ pub async fn connect_over<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     request: &ClientRequest,
     config: &SharedConfig,
     host: &str,
-) -> Result<WebSocket<Stream<S>, Alarm>, ConnectError> {
+) -> Result<WebSocket<MaybeTls<Stream<S>>, Alarm>, ConnectError> {
     let deadline = IoClock::now() + config.handshake_timeout;
-    let (stream, alarm) = (Stream::new(stream), Alarm::default());
+    let (stream, alarm) = (MaybeTls::plain(Stream::new(stream)), Alarm::default());
     sockeye_async::connect(stream, alarm, request, config, host, deadline).await
 }
 
@@ -41,6 +41,7 @@ pub async fn accept<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     stream: S,
     config: &SharedConfig,
     decide: impl FnOnce(&Request<'_>) -> Result<Accept, Response>,
-) -> Result<WebSocket<Stream<S>, Alarm>, AcceptError> {
-    sockeye_async::accept(Stream::new(stream), Alarm::default(), config, decide).await
+) -> Result<WebSocket<MaybeTls<Stream<S>>, Alarm>, AcceptError> {
+    let stream = MaybeTls::plain(Stream::new(stream));
+    sockeye_async::accept(stream, Alarm::default(), config, decide).await
 }

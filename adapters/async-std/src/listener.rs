@@ -83,7 +83,7 @@ pub(crate) fn set_nodelay(stream: &TcpStream) {
 
 #[cfg(test)]
 mod tests {
-    use sockeye_async::Connection;
+    use sockeye_async::{Connection, MaybeTls};
     use sockeye_handler::{
         Context as HandlerContext, Decision, Handler, Message, Opening, Request, Service,
     };
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn the_state_of_a_connection_fits_its_budget() {
-        let size = size_of::<Connection<Nothing, Stream<Async<TcpStream>>, IoClock>>();
+        let size = size_of::<Connection<Nothing, MaybeTls<Stream<Async<TcpStream>>>, IoClock>>();
         assert!(size <= 280, "{size}");
     }
 }

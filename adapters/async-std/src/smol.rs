@@ -53,18 +53,22 @@ use crate::listener::{self, Spawn, Tcp};
 use crate::stream::Stream;
 
 pub use crate::connect::{accept, connect_over};
+use sockeye_async::MaybeTls;
+#[cfg(feature = "tls")]
+#[doc(no_inline)]
+pub use sockeye_async::tls::{TlsClient, TlsConfigError, TlsError, TlsServer};
 pub use sockeye_async::{
     AcceptError, ConnectError, ConnectOptions, ServeOptions, Server, Shutdown,
 };
 
 /// A connection over a stream of smol; see [`sockeye_async::WebSocket`].
-pub type WebSocket<S = TcpStream> = sockeye_async::WebSocket<Stream<S>, Alarm>;
+pub type WebSocket<S = TcpStream> = sockeye_async::WebSocket<MaybeTls<Stream<S>>, Alarm>;
 
 /// The sending half of a [`WebSocket`].
-pub type SendHalf<S = TcpStream> = sockeye_async::SendHalf<Stream<S>, Alarm>;
+pub type SendHalf<S = TcpStream> = sockeye_async::SendHalf<MaybeTls<Stream<S>>, Alarm>;
 
 /// The receiving half of a [`WebSocket`].
-pub type RecvHalf<S = TcpStream> = sockeye_async::RecvHalf<Stream<S>, Alarm>;
+pub type RecvHalf<S = TcpStream> = sockeye_async::RecvHalf<MaybeTls<Stream<S>>, Alarm>;
 
 /// Opens a connection to a `ws://` URL.
 ///

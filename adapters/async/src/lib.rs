@@ -27,6 +27,7 @@ mod deadlines;
 mod driver;
 mod open;
 mod reach;
+mod secure;
 mod serve;
 mod server;
 mod split;
@@ -37,8 +38,12 @@ mod websocket;
 pub use driver::Driver;
 pub use open::{accept, connect};
 pub use reach::{Dial, connect_to};
+pub use secure::MaybeTls;
 pub use serve::{Acceptor, Connection, Control};
 pub use server::{Accepting, Listener, ServeOptions, Server, serve};
+#[cfg(feature = "tls")]
+#[doc(no_inline)]
+pub use sockeye_common::tls;
 #[doc(no_inline)]
 pub use sockeye_common::{
     AcceptError, ConnectError, ConnectOptions, Shutdown, Until, instant_of, time_of,

@@ -12,6 +12,7 @@ use sockeye_core::Time;
 use sockeye_core::handshake::{Host, Url};
 
 use crate::open;
+use crate::secure::MaybeTls;
 use crate::timer::{Alarm, Clock, Sleep, Timer};
 use crate::transport::Transport;
 use crate::websocket::WebSocket;
@@ -31,7 +32,7 @@ pub trait Dial {
     fn connect(address: SocketAddr) -> impl Future<Output = io::Result<Self::Transport>>;
 }
 
-/// Opens a connection to a `ws://` URL.
+/// Opens a connection to a `ws://` URL, or to a `wss://` URL with the feature `tls`.
 ///
 /// The name is looked up and its addresses are tried in turn; all of it, with the
 /// handshake, ends within
@@ -44,14 +45,21 @@ pub trait Dial {
 pub async fn connect_to<D: Dial>(
     url: &str,
     options: &ConnectOptions,
-) -> Result<WebSocket<D::Transport, Alarm<D::Sleep>>, ConnectError> {
+) -> Result<WebSocket<MaybeTls<D::Transport>, Alarm<D::Sleep>>, ConnectError> {
     let deadline = <D::Sleep as Sleep>::Clock::now() + options.config.handshake_timeout;
+    #[cfg(feature = "tls")]
+    let (Target { url, request, host }, tls) = Target::with_tls(url, options)?;
+    #[cfg(not(feature = "tls"))]
     let Target { url, request, host } = Target::new(url, options)?;
     let mut alarm = Alarm::default();
     let transport = match within(&mut alarm, deadline, reach::<D>(&url, &host)).await {
         Some(reached) => reached?,
         None => return Err(ConnectError::TimedOut { host: host.into() }),
     };
+    #[cfg(feature = "tls")]
+    let transport = MaybeTls::new(transport, tls);
+    #[cfg(not(feature = "tls"))]
+    let transport = MaybeTls::plain(transport);
     open::connect(transport, alarm, &request, &options.config, &host, deadline).await
 }
 

@@ -10,10 +10,13 @@ use core::task::{Context, Poll, Waker};
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
+#[cfg(feature = "tls")]
+use sockeye_common::tls::{Tls, TlsServer};
 use sockeye_common::{ACCEPTS, BACK_OFF, Shutdown, is_of_one_connection};
 use sockeye_core::{SharedConfig, Time};
 use sockeye_handler::{Address, Service};
 
+use crate::secure::MaybeTls;
 use crate::serve::{Acceptor, Connection, Control};
 use crate::timer::{Alarm, Sleep, Timer};
 use crate::transport::Transport;
@@ -28,6 +31,9 @@ pub struct ServeOptions {
     pub config: SharedConfig,
     /// Connections at a time; 10,000. Upgrades beyond that are answered with 503.
     pub max_connections: usize,
+    /// The certificate and the key to serve `wss` with; without them it is `ws`.
+    #[cfg(feature = "tls")]
+    pub tls: Option<TlsServer>,
 }
 
 impl Default for ServeOptions {
@@ -35,6 +41,8 @@ impl Default for ServeOptions {
         Self {
             config: SharedConfig::default(),
             max_connections: 10_000,
+            #[cfg(feature = "tls")]
+            tls: None,
         }
     }
 }
@@ -75,6 +83,8 @@ pub fn serve<S: Service, L: Listener>(
     let accepting = Accepting {
         listener: Some(listener),
         acceptor,
+        #[cfg(feature = "tls")]
+        tls: options.tls.clone(),
         control,
         alarm: Alarm::default(),
         back_off: None,
@@ -159,6 +169,8 @@ impl End {
 pub struct Accepting<S, L: Listener> {
     listener: Option<L>,
     acceptor: Acceptor<S>,
+    #[cfg(feature = "tls")]
+    tls: Option<TlsServer>,
     control: Control,
     alarm: Alarm<L::Sleep>,
     back_off: Option<Time>,
@@ -218,11 +230,7 @@ impl<S: Service, L: Listener> Accepting<S, L> {
                 return;
             };
             match listener.poll_accept(cx) {
-                Poll::Ready(Ok((transport, address))) => {
-                    let connection: Connection<S, _, <L::Sleep as Sleep>::Clock> =
-                        self.acceptor.connection(transport, address);
-                    listener.spawn(connection);
-                }
+                Poll::Ready(Ok((transport, address))) => self.spawn(transport, address),
                 Poll::Ready(Err(error)) if is_of_one_connection(&error) => {}
                 Poll::Ready(Err(error)) => {
                     tracing::warn!(%error, "cannot accept connections for now");
@@ -233,6 +241,31 @@ impl<S: Service, L: Listener> Accepting<S, L> {
             }
         }
         cx.waker().wake_by_ref();
+    }
+
+    fn spawn(&self, transport: L::Transport, address: Address) {
+        let (Some(listener), Some(transport)) = (&self.listener, self.secure(transport)) else {
+            return;
+        };
+        let connection: Connection<S, _, <L::Sleep as Sleep>::Clock> =
+            self.acceptor.connection(transport, address);
+        listener.spawn(connection);
+    }
+
+    #[cfg(feature = "tls")]
+    fn secure<T>(&self, transport: T) -> Option<MaybeTls<T>> {
+        match self.tls.as_ref().map(Tls::server).transpose() {
+            Ok(tls) => Some(MaybeTls::new(transport, tls)),
+            Err(error) => {
+                tracing::error!(%error, "cannot begin TLS");
+                None
+            }
+        }
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn secure<T>(&self, transport: T) -> Option<MaybeTls<T>> {
+        Some(MaybeTls::plain(transport))
     }
 }
 

@@ -3,6 +3,8 @@
 use core::fmt;
 use std::io;
 
+#[cfg(feature = "tls")]
+use crate::tls::{TlsConfigError, TlsError};
 use sockeye_core::handshake::{
     self, HandshakeError, InvalidField, InvalidResponse, InvalidUrl, Response,
 };
@@ -69,6 +71,17 @@ pub enum ConnectError {
         /// How it failed.
         error: io::Error,
     },
+    /// There is no TLS with the server.
+    #[cfg(feature = "tls")]
+    TlsFailed {
+        /// The host and port of the URL.
+        host: Box<str>,
+        /// What is wrong, its certificate for example.
+        error: TlsError,
+    },
+    /// The platform does not say whom to trust behind `wss` URLs.
+    #[cfg(feature = "tls")]
+    Trust(TlsConfigError),
     /// There was no answer within
     /// [`handshake_timeout`](sockeye_core::Config::handshake_timeout).
     TimedOut {
@@ -96,6 +109,22 @@ impl ConnectError {
     }
 }
 
+impl ConnectError {
+    /// The transport to `host` failed.
+    #[must_use]
+    pub fn io(host: &str, error: io::Error) -> Self {
+        let host = host.into();
+        #[cfg(feature = "tls")]
+        if let Some(error) = error.get_ref().and_then(|error| error.downcast_ref()) {
+            return Self::TlsFailed {
+                host,
+                error: TlsError::clone(error),
+            };
+        }
+        Self::Io { host, error }
+    }
+}
+
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -117,6 +146,10 @@ impl fmt::Display for ConnectError {
             Self::Eof { host } => write!(f, "{host} closed the connection without an answer"),
             Self::Io { host, error } => write!(f, "the connection to {host} failed: {error}"),
             Self::TimedOut { host } => write!(f, "{host} did not answer in time"),
+            #[cfg(feature = "tls")]
+            Self::TlsFailed { host, error } => write!(f, "cannot connect to {host}: {error}"),
+            #[cfg(feature = "tls")]
+            Self::Trust(error) => write!(f, "cannot verify any server: {error}"),
         }
     }
 }
@@ -163,6 +196,10 @@ impl core::error::Error for ConnectError {
             | Self::Connect { error, .. }
             | Self::Io { error, .. } => Some(error),
             Self::InvalidResponse { error, .. } => Some(error),
+            #[cfg(feature = "tls")]
+            Self::TlsFailed { error, .. } => Some(error),
+            #[cfg(feature = "tls")]
+            Self::Trust(error) => Some(error),
             Self::Tls { .. } | Self::Rejected { .. } | Self::Eof { .. } | Self::TimedOut { .. } => {
                 None
             }

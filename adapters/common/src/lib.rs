@@ -24,6 +24,8 @@ mod output;
 pub mod scratch;
 mod sending;
 mod time;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 pub use accepting::{ACCEPTS, BACK_OFF, is_of_one_connection};
 pub use deadlines::DeadlineHeap;

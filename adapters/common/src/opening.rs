@@ -9,6 +9,8 @@ use sockeye_core::handshake::{
 use sockeye_core::{Connection, Seed, SharedConfig, Time};
 
 use crate::error::{AcceptError, ConnectError};
+#[cfg(feature = "tls")]
+use crate::tls::{Tls, TlsClient};
 
 /// What a client asks for besides the URL.
 ///
@@ -26,6 +28,9 @@ pub struct ConnectOptions {
     pub origin: Option<String>,
     /// The `Host` to send instead of the URL's.
     pub host: Option<String>,
+    /// Whom to trust behind `wss` URLs; if not given, whom the platform trusts.
+    #[cfg(feature = "tls")]
+    pub tls: Option<TlsClient>,
 }
 
 impl ConnectOptions {
@@ -70,15 +75,48 @@ impl<'a> Target<'a> {
     ///
     /// What is wrong with the URL or the options.
     pub fn new(url: &'a str, options: &ConnectOptions) -> Result<Self, ConnectError> {
+        let target = Self::parse(url, options)?;
+        if target.url.scheme() == Scheme::Wss {
+            let host = target.host.into();
+            return Err(ConnectError::Tls { host });
+        }
+        Ok(target)
+    }
+
+    /// Of a `ws` or `wss` URL, with the TLS that it takes.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the URL or the options.
+    #[cfg(feature = "tls")]
+    pub fn with_tls(
+        url: &'a str,
+        options: &ConnectOptions,
+    ) -> Result<(Self, Option<Tls>), ConnectError> {
+        let target = Self::parse(url, options)?;
+        if target.url.scheme() != Scheme::Wss {
+            return Ok((target, None));
+        }
+        let trusted = match &options.tls {
+            Some(given) => given.clone(),
+            None => TlsClient::platform().map_err(ConnectError::Trust)?,
+        };
+        match Tls::client(&trusted, &target.url.host()) {
+            Ok(tls) => Ok((target, Some(tls))),
+            Err(error) => Err(ConnectError::TlsFailed {
+                host: target.host.into(),
+                error,
+            }),
+        }
+    }
+
+    fn parse(url: &'a str, options: &ConnectOptions) -> Result<Self, ConnectError> {
         let url = Url::parse(url).map_err(|error| ConnectError::Url {
             url: url.into(),
             error,
         })?;
         let request = options.request(&url).map_err(ConnectError::Request)?;
         let host = format!("{}:{}", url.host(), url.port());
-        if url.scheme() == Scheme::Wss {
-            return Err(ConnectError::Tls { host: host.into() });
-        }
         Ok(Self { url, request, host })
     }
 }
@@ -180,10 +218,7 @@ impl ClientOpening {
     /// The transport failed.
     #[must_use]
     pub fn failed(&self, error: std::io::Error) -> ConnectError {
-        ConnectError::Io {
-            host: self.host.clone(),
-            error,
-        }
+        ConnectError::io(&self.host, error)
     }
 
     /// The connection that follows.

@@ -5,6 +5,7 @@
 //! and makes a buffer of its own; a `RefCell` would panic.
 
 use core::cell::Cell;
+use std::thread::LocalKey;
 
 /// Bytes of one read: a larger buffer falls out of the first-level cache.
 const INPUT: usize = 16 << 10;
@@ -14,16 +15,32 @@ const OUTPUT_MAX: usize = 64 << 10;
 
 thread_local! {
     static INPUT_SPARE: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
+    #[cfg(feature = "tls")]
+    static RECORDS_SPARE: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
     static OUTPUT_SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// Calls `read` with this thread's read buffer.
 pub fn with_input<R>(read: impl FnOnce(&mut [u8]) -> R) -> R {
+    with(&INPUT_SPARE, read)
+}
+
+/// Calls `read` with this thread's buffer for what TLS has yet to decrypt, which it
+/// does while [`with_input`] has the other.
+#[cfg(feature = "tls")]
+pub(crate) fn with_records<R>(read: impl FnOnce(&mut [u8]) -> R) -> R {
+    with(&RECORDS_SPARE, read)
+}
+
+fn with<R>(
+    spare: &'static LocalKey<Cell<Option<Box<[u8]>>>>,
+    read: impl FnOnce(&mut [u8]) -> R,
+) -> R {
     // A thread that is ending has no places any more, and does without.
-    let spare = INPUT_SPARE.try_with(Cell::take).ok().flatten();
-    let mut buffer = spare.unwrap_or_else(|| vec![0; INPUT].into_boxed_slice());
+    let taken = spare.try_with(Cell::take).ok().flatten();
+    let mut buffer = taken.unwrap_or_else(|| vec![0; INPUT].into_boxed_slice());
     let result = read(&mut buffer);
-    let _ = INPUT_SPARE.try_with(|place| place.set(Some(buffer)));
+    let _ = spare.try_with(|place| place.set(Some(buffer)));
     result
 }
 

@@ -96,6 +96,7 @@ mod listen;
 mod mailbox;
 mod open;
 mod serve;
+mod socket;
 mod websocket;
 mod wire;
 mod worker;
@@ -103,5 +104,8 @@ mod worker;
 pub use link::TimedOut;
 pub use open::{accept, connect, connect_over};
 pub use serve::{ServeOptions, Server, serve};
+#[cfg(feature = "tls")]
+#[doc(no_inline)]
+pub use sockeye_common::tls::{TlsClient, TlsConfigError, TlsError, TlsServer};
 pub use sockeye_common::{AcceptError, ConnectError, ConnectOptions, Shutdown};
 pub use websocket::{RecvHalf, SendHalf, WebSocket};

@@ -11,6 +11,7 @@ use sockeye_common::Until;
 use sockeye_core::{Connection, Deadline, Endpoint, Incoming, Messages, SendError, Sender, Time};
 
 use crate::clock::now;
+use crate::socket::Socket;
 use crate::wire::Wire;
 
 const SOCKET: Token = Token(0);
@@ -92,11 +93,11 @@ impl Link {
     pub(crate) fn new(
         connection: Connection,
         left_over: Vec<u8>,
-        stream: TcpStream,
+        socket: Socket,
         waiter: Waiter,
     ) -> io::Result<Self> {
         let waker = mio::Waker::new(waiter.poll.registry(), OTHERS)?;
-        let mut wire = Wire::new(stream);
+        let mut wire = Wire::new(socket);
         // The handshake has taken the edges that there were.
         wire.suspect_input();
         let state = State {
@@ -275,7 +276,10 @@ impl State {
     fn has_written(&mut self, until: Until) -> bool {
         match until {
             Until::BelowMark => !self.endpoint.wants_flush(),
-            Until::Empty => self.endpoint.poll_transmit().is_none(),
+            Until::Empty => {
+                let holds_output = self.wire.as_ref().is_some_and(Wire::holds_output);
+                self.endpoint.poll_transmit().is_none() && !holds_output
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use core::net::SocketAddr;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream, ToSocketAddrs};
+use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 
@@ -13,9 +13,10 @@ use sockeye_core::{Connection, SharedConfig, Time};
 
 use crate::clock::now;
 use crate::link::{Link, Waiter};
+use crate::socket::{Layer, Socket};
 use crate::websocket::WebSocket;
 
-/// Opens a connection to a `ws://` URL.
+/// Opens a connection to a `ws://` URL, or to a `wss://` URL with the feature `tls`.
 ///
 /// The name is looked up and its addresses are tried in turn; all of it, with the
 /// handshake, ends within
@@ -28,14 +29,17 @@ use crate::websocket::WebSocket;
 /// [`ConnectError::Rejected`], with the whole of its answer.
 pub fn connect(url: &str, options: &ConnectOptions) -> Result<WebSocket, ConnectError> {
     let deadline = now() + options.config.handshake_timeout;
-    let Target { url, request, host } = Target::new(url, options)?;
+    #[cfg(feature = "tls")]
+    let (Target { url, request, host }, layer) = Target::with_tls(url, options)?;
+    #[cfg(not(feature = "tls"))]
+    let (Target { url, request, host }, layer) = (Target::new(url, options)?, None);
     let addresses = match url.host() {
         Host::V4(address) => vec![SocketAddr::from((address, url.port()))],
         Host::V6(address) => vec![SocketAddr::from((address, url.port()))],
         Host::Name(name) => resolve(name, url.port(), &host, deadline)?,
     };
     let stream = reach(&addresses, &host, deadline)?;
-    open(stream, &request, &options.config, &host, deadline)
+    open(stream, layer, &request, &options.config, &host, deadline)
 }
 
 /// Opens a connection as a client over a socket that is connected already, through a
@@ -52,13 +56,8 @@ pub fn connect_over(
     config: &SharedConfig,
     host: &str,
 ) -> Result<WebSocket, ConnectError> {
-    open(
-        stream,
-        request,
-        config,
-        host,
-        now() + config.handshake_timeout,
-    )
+    let deadline = now() + config.handshake_timeout;
+    open(stream, Layer::default(), request, config, host, deadline)
 }
 
 /// Accepts a connection as a server, on a socket from which nothing was read yet.
@@ -78,7 +77,7 @@ pub fn accept(
     decide: impl FnOnce(&Request<'_>) -> Result<Accept, Response>,
 ) -> Result<WebSocket, AcceptError> {
     let deadline = now() + config.handshake_timeout;
-    let mut line = Line::new(stream)?;
+    let mut line = Line::new(stream, Layer::default())?;
     let answer = receive(&mut line, ServerOpening::new(config, decide, deadline))?;
     let mut out = Vec::new();
     answer.response().encode(&mut out);
@@ -152,13 +151,14 @@ fn reach(addresses: &[SocketAddr], host: &str, deadline: Time) -> Result<TcpStre
 
 fn open(
     stream: TcpStream,
+    layer: Layer,
     request: &ClientRequest,
     config: &SharedConfig,
     host: &str,
     deadline: Time,
 ) -> Result<WebSocket, ConnectError> {
     let mut opening = ClientOpening::new(request, config, host, deadline)?;
-    let mut line = Line::new(stream).map_err(|error| opening.failed(error))?;
+    let mut line = Line::new(stream, layer).map_err(|error| opening.failed(error))?;
     let (opened, left_over) = ask(&mut line, &mut opening)?;
     line.into_websocket(opening.connection(now()), left_over, opened)
         .map_err(|error| opening.failed(error))
@@ -235,13 +235,15 @@ impl<T> Progress<T> {
 
 /// A socket during its handshake.
 struct Line {
-    stream: mio::net::TcpStream,
+    socket: Socket,
     peer: SocketAddr,
     waiter: Waiter,
+    /// There may be more to read, which no edge will tell.
+    is_due: bool,
 }
 
 impl Line {
-    fn new(stream: TcpStream) -> io::Result<Self> {
+    fn new(stream: TcpStream, layer: Layer) -> io::Result<Self> {
         let peer = stream.peer_addr()?;
         stream.set_nonblocking(true)?;
         // Nagle's algorithm waits for more to come; what leaves here is a whole batch.
@@ -250,21 +252,29 @@ impl Line {
         let mut stream = mio::net::TcpStream::from_std(stream);
         let waiter = Waiter::new(&mut stream)?;
         Ok(Self {
-            stream,
+            socket: Socket::new(stream, layer),
             peer,
             waiter,
+            is_due: false,
         })
     }
 
     /// `None` if there is nothing yet.
     fn try_read<'b>(&mut self, buffer: &'b mut [u8]) -> io::Result<Option<&'b [u8]>> {
-        let n = unless_blocked(|| self.stream.read(buffer))?;
-        Ok(n.and_then(|n| buffer.get(..n)))
+        match self.socket.read(buffer) {
+            Ok(n) => Ok(buffer.get(..n)),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {
+                self.is_due = true;
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// `None` if the socket takes nothing now.
     fn try_write(&mut self, bytes: &[u8]) -> io::Result<Option<usize>> {
-        match unless_blocked(|| self.stream.write(bytes))? {
+        match unless_blocked(|| self.socket.write(bytes))? {
             Some(0) => Err(ErrorKind::WriteZero.into()),
             written => Ok(written),
         }
@@ -284,7 +294,7 @@ impl Line {
     /// Discards what still comes, for a while: unread input at the end would turn into
     /// a reset that destroys the answer.
     fn linger(&mut self, until: Time) {
-        let _ = self.stream.shutdown(Shutdown::Write);
+        let _ = self.socket.shut_down();
         while now() < until {
             let read = scratch::with_input(|buffer| {
                 let read = self.try_read(buffer);
@@ -301,6 +311,9 @@ impl Line {
 
     /// Waits for an edge or until a time has come.
     fn wait(&mut self, until: Option<Time>) -> io::Result<()> {
+        if core::mem::take(&mut self.is_due) {
+            return Ok(());
+        }
         self.waiter.wait(until)
     }
 
@@ -310,7 +323,7 @@ impl Line {
         left_over: Vec<u8>,
         opened: Opened,
     ) -> io::Result<WebSocket> {
-        let link = Link::new(connection, left_over, self.stream, self.waiter)?;
+        let link = Link::new(connection, left_over, self.socket, self.waiter)?;
         Ok(WebSocket::new(link, self.peer, opened))
     }
 }

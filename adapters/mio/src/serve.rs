@@ -8,6 +8,8 @@ use std::io;
 use std::net::TcpListener;
 use std::thread::{self, JoinHandle};
 
+#[cfg(feature = "tls")]
+use sockeye_common::tls::TlsServer;
 use sockeye_common::{Gate, ServerState, Shutdown};
 use sockeye_core::SharedConfig;
 use sockeye_handler::Service;
@@ -28,6 +30,9 @@ pub struct ServeOptions {
     pub max_connections: usize,
     /// Threads; as many as there are processors.
     pub threads: NonZeroUsize,
+    /// The certificate and the key to serve `wss` with; without them it is `ws`.
+    #[cfg(feature = "tls")]
+    pub tls: Option<TlsServer>,
 }
 
 impl Default for ServeOptions {
@@ -36,6 +41,8 @@ impl Default for ServeOptions {
             config: SharedConfig::default(),
             max_connections: 10_000,
             threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            #[cfg(feature = "tls")]
+            tls: None,
         }
     }
 }
@@ -68,6 +75,8 @@ pub fn serve<S: Service>(
     let shared = Arc::new(Shared {
         service: Arc::new(Gate::new(service, Arc::clone(&state))),
         config: options.config.clone(),
+        #[cfg(feature = "tls")]
+        tls: options.tls.clone(),
         state: Arc::clone(&state),
         mailboxes: mailboxes.collect(),
     });

@@ -1,12 +1,12 @@
 //! A socket, and what is known of its readiness.
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
-use std::net::Shutdown;
 
 use mio::event::Event;
-use mio::net::TcpStream;
 use sockeye_common::{SLICES, gather, scratch};
 use sockeye_core::{Endpoint, Output, Time, Transmit};
+
+use crate::socket::Socket;
 
 /// Whether a call that moved less than it could have says as much as one that would have
 /// blocked. Elsewhere only the latter has the system tell the next change.
@@ -18,7 +18,7 @@ const SHORT_IS_LAST: bool = cfg!(unix);
 /// hold any more. Whoever stops before that, because of back-pressure or to let others
 /// have their turn, goes on later without an edge.
 pub(crate) struct Wire {
-    stream: TcpStream,
+    socket: Socket,
     readable: bool,
     writable: bool,
     /// The peer will send no more, and there will be no other edge to say so.
@@ -27,9 +27,9 @@ pub(crate) struct Wire {
 
 impl Wire {
     /// What can be written is written without asking; what can be read will be told.
-    pub(crate) fn new(stream: TcpStream) -> Self {
+    pub(crate) fn new(socket: Socket) -> Self {
         Self {
-            stream,
+            socket,
             readable: false,
             writable: true,
             ended: false,
@@ -82,9 +82,10 @@ impl Wire {
             let written = match transmit {
                 Transmit::Write(output) => self.write_once(output),
                 Transmit::Shutdown => {
-                    // A socket that cannot be shut down is as good as one that is.
-                    let _ = self.stream.shutdown(Shutdown::Write);
-                    endpoint.handle_shutdown(now);
+                    match self.socket.shut_down() {
+                        Ok(()) => endpoint.handle_shutdown(now),
+                        Err(_) => self.writable = false,
+                    }
                     continue;
                 }
             };
@@ -99,14 +100,31 @@ impl Wire {
                 Err(_) => endpoint.handle_error(now),
             }
         }
+        if self.writable && self.socket.holds_output() {
+            match self.socket.flush() {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
+                Err(_) => endpoint.handle_error(now),
+            }
+        }
+    }
+
+    /// Whether something that the endpoint has handed over has not left yet.
+    pub(crate) fn holds_output(&self) -> bool {
+        self.socket.holds_output()
+    }
+
+    /// TLS has its own reasons to move less.
+    fn is_short_last(&self) -> bool {
+        SHORT_IS_LAST && !self.socket.is_secure()
     }
 
     /// A short read means that there is no more for now, without another call to say
     /// so, unless the end has been announced: that is still to be read.
     fn read_into(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.stream.read(buffer);
+        let read = self.socket.read(buffer);
         match &read {
-            Ok(n) => self.readable = *n == buffer.len() || self.ended || !SHORT_IS_LAST,
+            Ok(n) => self.readable = *n == buffer.len() || self.ended || !self.is_short_last(),
             Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable = false,
             Err(_) => {}
         }
@@ -118,15 +136,15 @@ impl Wire {
     fn write_once(&mut self, output: Output<'_>) -> io::Result<usize> {
         let (written, offered) = if output.is_single() {
             let slice = output.first();
-            (self.stream.write(slice), slice.len())
+            (self.socket.write(slice), slice.len())
         } else {
             let mut slices = [IoSlice::new(&[]); SLICES];
             let slices = gather(&output, &mut slices);
             let offered = slices.iter().map(|slice| slice.len()).sum();
-            (self.stream.write_vectored(slices), offered)
+            (self.socket.write_vectored(slices), offered)
         };
         if let Ok(n) = &written {
-            self.writable = *n == offered || !SHORT_IS_LAST;
+            self.writable = *n == offered || !self.is_short_last();
         }
         written
     }

@@ -8,6 +8,8 @@ use std::io::{self, ErrorKind};
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
+#[cfg(feature = "tls")]
+use sockeye_common::tls::{Tls, TlsServer};
 use sockeye_common::{
     ACCEPTS, BACK_OFF, DeadlineHeap, Gate, Phase, ServerState, is_of_one_connection,
 };
@@ -17,6 +19,7 @@ use sockeye_handler::{Address, Service, Session};
 use crate::clock::now;
 use crate::connection::Connection;
 use crate::mailbox::Mailbox;
+use crate::socket::{Layer, Socket};
 use crate::wire::Wire;
 
 /// Events that are taken from the system at once.
@@ -33,6 +36,24 @@ pub(crate) struct Shared<S> {
     pub(crate) state: Arc<ServerState>,
     /// One for each thread.
     pub(crate) mailboxes: Arc<[Arc<Mailbox>]>,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<TlsServer>,
+}
+
+impl<S> Shared<S> {
+    /// What a new connection speaks; `None` if it cannot.
+    #[cfg(feature = "tls")]
+    fn layer(&self) -> Option<Layer> {
+        let layer = self.tls.as_ref().map(Tls::server).transpose();
+        layer
+            .inspect_err(|error| tracing::error!(%error, "cannot begin TLS"))
+            .ok()
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn layer(&self) -> Option<Layer> {
+        Some(None)
+    }
 }
 
 /// What a thread is made of before it has its server.
@@ -218,6 +239,9 @@ impl<S: Service> Worker<S> {
         // Nagle's algorithm waits for more to come; what leaves here is a whole batch.
         // A failure means that the peer is gone, which the first read will tell.
         let _ = stream.set_nodelay(true);
+        let Some(layer) = self.shared.layer() else {
+            return;
+        };
         let place = self.vacant.pop().unwrap_or_else(|| {
             self.connections.push(None);
             self.connections.len() as u32 - 1
@@ -233,7 +257,7 @@ impl<S: Service> Worker<S> {
         let service = Arc::clone(&self.shared.service);
         let config = self.shared.config.clone();
         let session = Session::new(service, config, Address::from(address), now);
-        let connection = Connection::new(session, Wire::new(stream));
+        let connection = Connection::new(session, Wire::new(Socket::new(stream, layer)));
         arm(&mut self.deadlines, &connection, place);
         if let Some(slot) = self.connections.get_mut(place as usize) {
             *slot = Some(connection);

@@ -3,7 +3,7 @@
 use core::net::SocketAddr;
 use std::io;
 
-use sockeye_async::{AcceptError, Clock, ConnectError, ConnectOptions, Dial, connect_to};
+use sockeye_async::{AcceptError, Clock, ConnectError, ConnectOptions, Dial, MaybeTls, connect_to};
 use sockeye_core::SharedConfig;
 use sockeye_core::handshake::{Accept, ClientRequest, Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -13,7 +13,7 @@ use crate::WebSocket;
 use crate::clock::{Alarm, TokioClock, TokioSleep};
 use crate::stream::Stream;
 
-/// Opens a connection to a `ws://` URL.
+/// Opens a connection to a `ws://` URL, or to a `wss://` URL with the feature `tls`.
 ///
 /// The name is looked up and its addresses are tried in turn; all of it, with the
 /// handshake, ends within
@@ -42,7 +42,7 @@ pub async fn connect_over<S: AsyncRead + AsyncWrite + Unpin>(
     host: &str,
 ) -> Result<WebSocket<S>, ConnectError> {
     let deadline = TokioClock::now() + config.handshake_timeout;
-    let (stream, alarm) = (Stream::new(stream), Alarm::default());
+    let (stream, alarm) = (MaybeTls::plain(Stream::new(stream)), Alarm::default());
     sockeye_async::connect(stream, alarm, request, config, host, deadline).await
 }
 
@@ -61,7 +61,8 @@ pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     config: &SharedConfig,
     decide: impl FnOnce(&Request<'_>) -> Result<Accept, Response>,
 ) -> Result<WebSocket<S>, AcceptError> {
-    sockeye_async::accept(Stream::new(stream), Alarm::default(), config, decide).await
+    let stream = MaybeTls::plain(Stream::new(stream));
+    sockeye_async::accept(stream, Alarm::default(), config, decide).await
 }
 
 /// Reaches servers over TCP.

@@ -41,18 +41,21 @@ mod stream;
 pub use clock::{Alarm, TokioClock, TokioSleep};
 pub use connect::{accept, connect, connect_over};
 pub use serve::{listen, serve};
+#[cfg(feature = "tls")]
+#[doc(no_inline)]
+pub use sockeye_async::tls::{TlsClient, TlsConfigError, TlsError, TlsServer};
 pub use sockeye_async::{
-    AcceptError, ConnectError, ConnectOptions, ServeOptions, Server, Shutdown,
+    AcceptError, ConnectError, ConnectOptions, MaybeTls, ServeOptions, Server, Shutdown,
 };
 pub use stream::Stream;
 
 use tokio::net::TcpStream;
 
 /// A connection over a stream of tokio; see [`sockeye_async::WebSocket`].
-pub type WebSocket<S = TcpStream> = sockeye_async::WebSocket<Stream<S>, Alarm>;
+pub type WebSocket<S = TcpStream> = sockeye_async::WebSocket<MaybeTls<Stream<S>>, Alarm>;
 
 /// The sending half of a [`WebSocket`].
-pub type SendHalf<S = TcpStream> = sockeye_async::SendHalf<Stream<S>, Alarm>;
+pub type SendHalf<S = TcpStream> = sockeye_async::SendHalf<MaybeTls<Stream<S>>, Alarm>;
 
 /// The receiving half of a [`WebSocket`].
-pub type RecvHalf<S = TcpStream> = sockeye_async::RecvHalf<Stream<S>, Alarm>;
+pub type RecvHalf<S = TcpStream> = sockeye_async::RecvHalf<MaybeTls<Stream<S>>, Alarm>;

@@ -86,7 +86,7 @@ impl Listener for Tcp {
 
 #[cfg(test)]
 mod tests {
-    use sockeye_async::Connection;
+    use sockeye_async::{Connection, MaybeTls};
     use sockeye_handler::{
         Context as HandlerContext, Decision, Handler, Message, Opening, Request,
     };
@@ -112,7 +112,7 @@ mod tests {
     fn the_state_of_a_connection_fits_its_budget() {
         // With tokio's own 80 bytes the cell of a task is then 384 bytes; it grows
         // in steps of 128.
-        let size = size_of::<Connection<Nothing, Stream<TcpStream>, TokioClock>>();
+        let size = size_of::<Connection<Nothing, MaybeTls<Stream<TcpStream>>, TokioClock>>();
         assert!(size <= 280, "{size}");
     }
 }

@@ -2,9 +2,13 @@
 
 use core::time::Duration;
 use std::io::{self, Write};
+#[cfg(feature = "tls")]
+use std::path::PathBuf;
 use std::process;
 
 use clap::{CommandFactory, Parser, ValueEnum};
+#[cfg(feature = "tls")]
+use sockeye_common::tls::{TlsClient, TlsServer};
 use sockeye_handler::{Config, SharedConfig};
 
 use crate::failure::Failure;
@@ -47,6 +51,22 @@ pub struct Args {
     /// several such as `info,sockeye_tokio=debug`.
     #[arg(long, value_name = "FILTER", env = "RUST_LOG", default_value = "info")]
     pub log: tracing_subscriber::filter::Targets,
+
+    /// Certificate to serve wss:// with, in PEM, those of its issuers below it.
+    #[cfg(feature = "tls")]
+    #[arg(long, value_name = "FILE", requires = "tls_key", help_heading = "TLS")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// Private key of that certificate, in PEM.
+    #[cfg(feature = "tls")]
+    #[arg(long, value_name = "FILE", requires = "tls_cert", help_heading = "TLS")]
+    pub tls_key: Option<PathBuf>,
+
+    /// Certificates that a client trusts behind wss://, in PEM, instead of those of
+    /// the platform.
+    #[cfg(feature = "tls")]
+    #[arg(long, value_name = "FILE", help_heading = "TLS")]
+    pub tls_roots: Option<PathBuf>,
 
     /// Connections at a time; upgrades beyond that are answered with 503.
     #[arg(
@@ -149,6 +169,33 @@ impl Args {
         config.write_timeout = self.write_timeout;
         config.close_timeout = self.close_timeout;
         config.share().map_err(Failure::Config)
+    }
+
+    /// What to serve `wss` with.
+    #[cfg(feature = "tls")]
+    pub(crate) fn tls_server(&self) -> Result<Option<TlsServer>, Failure> {
+        match (&self.tls_cert, &self.tls_key) {
+            (Some(certificate), Some(key)) => TlsServer::from_pem_files(certificate, key)
+                .map(Some)
+                .map_err(Failure::Tls),
+            _ => Ok(None),
+        }
+    }
+
+    /// Whom a client trusts.
+    #[cfg(feature = "tls")]
+    pub(crate) fn tls_client(&self) -> Result<Option<TlsClient>, Failure> {
+        let given = self.tls_roots.as_ref().map(TlsClient::from_pem_file);
+        given.transpose().map_err(Failure::Tls)
+    }
+
+    /// The scheme of the URLs that a server has.
+    pub(crate) fn scheme(&self) -> &'static str {
+        #[cfg(feature = "tls")]
+        if self.tls_cert.is_some() {
+            return "wss";
+        }
+        "ws"
     }
 }
 

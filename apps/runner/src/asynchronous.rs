@@ -19,6 +19,10 @@ pub(crate) fn serve_options(args: &Args) -> Result<ServeOptions, Failure> {
     let mut options = ServeOptions::default();
     options.config = args.config()?;
     options.max_connections = args.max_connections;
+    #[cfg(feature = "tls")]
+    {
+        options.tls = args.tls_server()?;
+    }
     Ok(options)
 }
 
@@ -29,6 +33,10 @@ pub(crate) fn connect_options(
     let mut options = ConnectOptions::default();
     options.config = args.config()?;
     options.subprotocols = subprotocols.to_vec();
+    #[cfg(feature = "tls")]
+    {
+        options.tls = args.tls_client()?;
+    }
     Ok(options)
 }
 
@@ -42,7 +50,7 @@ pub(crate) async fn run_server(
         address: args.listen.clone(),
         error,
     })?;
-    announce(server.local_addr());
+    announce(args, server.local_addr());
     poll_fn(|cx| stop.poll(cx)).await;
     tracing::info!(connections = server.connections(), "closing");
     let shutdown = Shutdown {

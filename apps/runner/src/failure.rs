@@ -5,6 +5,8 @@ use std::io;
 use std::process::ExitCode;
 
 use sockeye_common::ConnectError;
+#[cfg(feature = "tls")]
+use sockeye_common::tls::TlsConfigError;
 use sockeye_core::{Closed, ConfigError};
 
 use crate::escape::Escaped;
@@ -14,6 +16,9 @@ use crate::escape::Escaped;
 pub(crate) enum Failure {
     /// The limits make no sense.
     Config(ConfigError),
+    /// A certificate, a key or roots cannot be used.
+    #[cfg(feature = "tls")]
+    Tls(TlsConfigError),
     /// The address cannot be listened on.
     Listen { address: String, error: io::Error },
     /// Something that the operating system should have given.
@@ -32,6 +37,8 @@ pub(crate) enum Failure {
 impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
+            #[cfg(feature = "tls")]
+            Self::Tls(_) => ExitCode::from(2),
             Self::Config(_) | Self::Listen { .. } | Self::System { .. } => ExitCode::from(2),
             Self::Connect(ConnectError::Url { .. } | ConnectError::Tls { .. }) => ExitCode::from(2),
             Self::Connect(_) | Self::Ended { .. } | Self::Interrupted { .. } => ExitCode::FAILURE,
@@ -63,6 +70,8 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Config(error) => error.fmt(f),
+            #[cfg(feature = "tls")]
+            Self::Tls(error) => error.fmt(f),
             Self::Listen { address, error } => write!(f, "cannot listen on {address}: {error}"),
             Self::System { what, error } => write!(f, "cannot {what}: {error}"),
             Self::Connect(error) => error.fmt(f),

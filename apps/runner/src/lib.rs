@@ -124,8 +124,8 @@ fn finish(result: Result<(), Failure>) -> ExitCode {
 }
 
 /// The one line on standard output: it says that connections are taken, and where.
-fn announce(address: SocketAddr) {
+fn announce(args: &Args, address: SocketAddr) {
     // Nobody may be reading it.
     let mut out = io::stdout().lock();
-    let _ = writeln!(out, "listening on ws://{address}").and_then(|()| out.flush());
+    let _ = writeln!(out, "listening on {}://{address}", args.scheme()).and_then(|()| out.flush());
 }

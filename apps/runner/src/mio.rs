@@ -19,6 +19,10 @@ pub(crate) fn serve<S: Service>(args: &Args, service: S) -> Result<(), Failure> 
     options.max_connections = args.max_connections;
     let threads = args.threads.map(usize::from).and_then(NonZeroUsize::new);
     options.threads = threads.unwrap_or(options.threads);
+    #[cfg(feature = "tls")]
+    {
+        options.tls = args.tls_server()?;
+    }
     let cannot_listen = |error| Failure::Listen {
         address: args.listen.clone(),
         error,
@@ -30,7 +34,7 @@ pub(crate) fn serve<S: Service>(args: &Args, service: S) -> Result<(), Failure> 
             what: "start the server",
             error,
         })?;
-    announce(server.local_addr());
+    announce(args, server.local_addr());
     // The other end waits for signals as long as the process lives.
     let _ = stopped.recv();
     tracing::info!(connections = server.connections(), "closing");
@@ -76,6 +80,10 @@ pub(crate) fn connect(
     let mut options = ConnectOptions::default();
     options.config = args.config()?;
     options.subprotocols = subprotocols.to_vec();
+    #[cfg(feature = "tls")]
+    {
+        options.tls = args.tls_client()?;
+    }
     let (sender, events) = events()?;
     let target = url.to_owned();
     // Not waited for, if a signal comes first.

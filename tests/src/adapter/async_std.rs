@@ -3,7 +3,7 @@
 use core::future::Future;
 
 use async_std::net::TcpStream;
-use sockeye_async::{ConnectOptions, ServeOptions};
+use sockeye_async::{ConnectOptions, MaybeTls, ServeOptions};
 use sockeye_async_std::async_std as adapter;
 use sockeye_async_std::{IoSleep, Stream};
 use sockeye_core::SharedConfig;
@@ -17,7 +17,7 @@ use super::{Adapter, Failure};
 pub struct AsyncStd;
 
 impl Runtime for AsyncStd {
-    type Transport = Stream<TcpStream>;
+    type Transport = MaybeTls<Stream<TcpStream>>;
     type Sleep = IoSleep;
 
     fn block_on<F: Future>(future: F) -> F::Output {

@@ -24,6 +24,7 @@ impl Adapter for Mio {
         let mut own = sockeye_mio::ServeOptions::default();
         own.config = options.config.clone();
         own.max_connections = options.max_connections;
+        own.tls.clone_from(&options.tls);
         Loops(sockeye_mio::serve(listener, service, &own).expect("threads"))
     }
 

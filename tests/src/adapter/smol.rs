@@ -7,7 +7,7 @@ use std::thread;
 use async_executor::Executor;
 use async_io::Async;
 use async_net::TcpStream;
-use sockeye_async::{ConnectOptions, ServeOptions};
+use sockeye_async::{ConnectOptions, MaybeTls, ServeOptions};
 use sockeye_async_std::smol as adapter;
 use sockeye_async_std::{IoSleep, Stream};
 use sockeye_core::SharedConfig;
@@ -33,7 +33,7 @@ fn executor() -> &'static Executor<'static> {
 }
 
 impl Runtime for Smol {
-    type Transport = Stream<TcpStream>;
+    type Transport = MaybeTls<Stream<TcpStream>>;
     type Sleep = IoSleep;
 
     fn block_on<F: Future>(future: F) -> F::Output {

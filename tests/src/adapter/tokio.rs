@@ -3,7 +3,7 @@
 use core::future::Future;
 use std::sync::OnceLock;
 
-use sockeye_async::{ConnectOptions, ServeOptions};
+use sockeye_async::{ConnectOptions, MaybeTls, ServeOptions};
 use sockeye_core::SharedConfig;
 use sockeye_core::handshake::{Accept, Request, Response};
 use sockeye_handler::Service;
@@ -28,7 +28,7 @@ fn runtime() -> &'static tokio::runtime::Runtime {
 }
 
 impl Runtime for Tokio {
-    type Transport = Stream<TcpStream>;
+    type Transport = MaybeTls<Stream<TcpStream>>;
     type Sleep = TokioSleep;
 
     fn block_on<F: Future>(future: F) -> F::Output {
