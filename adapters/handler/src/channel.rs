@@ -272,3 +272,52 @@ impl fmt::Debug for Sleep {
             .finish_non_exhaustive()
     }
 }
+
+/// Pauses receiving while there is no room for another message, and resumes it.
+pub(crate) fn pace(has_room: bool, has_paused: &mut bool, cx: &mut Context<'_>) {
+    if has_room == *has_paused {
+        *has_paused = !has_room;
+        if has_room {
+            cx.resume();
+        } else {
+            cx.pause();
+        }
+    }
+}
+
+/// Makes a handler of what has a `poll` for everything that happens, and is finished once
+/// the code that it runs is gone from `$code`.
+macro_rules! polled_handler {
+    ($handler:ty, $code:ident) => {
+        impl $crate::handler::Handler for $handler {
+            fn on_open(&mut self, cx: &mut Context<'_>) {
+                self.poll(None, cx);
+            }
+
+            fn on_message(&mut self, message: sockeye_core::Message<'_>, cx: &mut Context<'_>) {
+                self.poll(Some(message.into_owned()), cx);
+            }
+
+            fn on_timer(&mut self, _key: u64, cx: &mut Context<'_>) {
+                self.poll(None, cx);
+            }
+
+            fn on_wake(&mut self, cx: &mut Context<'_>) {
+                self.poll(None, cx);
+            }
+
+            fn on_writable(&mut self, cx: &mut Context<'_>) {
+                self.poll(None, cx);
+            }
+
+            fn poll_finished(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+                self.poll(None, cx);
+                match self.$code {
+                    Some(_) => Poll::Pending,
+                    None => Poll::Ready(()),
+                }
+            }
+        }
+    };
+}
+pub(crate) use polled_handler;

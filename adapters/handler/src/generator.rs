@@ -6,11 +6,11 @@ use core::task::{Context as TaskContext, Poll, Waker};
 use core::time::Duration;
 
 use futures_core::Stream;
-use sockeye_core::{CloseCode, Message, OwnedMessage};
+use sockeye_core::{CloseCode, OwnedMessage};
 
-use crate::channel::{Channel, Sleep};
+use crate::channel::{Channel, Sleep, pace, polled_handler};
 use crate::context::Context;
-use crate::handler::{Decision, Handler, Service};
+use crate::handler::{Decision, Service};
 use crate::peer::Peer;
 use crate::request::{Opening, Request, Scope};
 
@@ -126,14 +126,7 @@ impl GeneratorHandler {
         }
         // A receiver sends nothing, so nothing is in there.
         let has_room = self.channel.flush(&mut Vec::new(), cx);
-        if has_room == self.has_paused {
-            self.has_paused = !has_room;
-            if has_room {
-                cx.resume();
-            } else {
-                cx.pause();
-            }
-        }
+        pace(has_room, &mut self.has_paused, cx);
     }
 
     fn put(&mut self, output: Out, cx: &mut Context<'_>) {
@@ -155,35 +148,7 @@ impl GeneratorHandler {
     }
 }
 
-impl Handler for GeneratorHandler {
-    fn on_open(&mut self, cx: &mut Context<'_>) {
-        self.poll(None, cx);
-    }
-
-    fn on_message(&mut self, message: Message<'_>, cx: &mut Context<'_>) {
-        self.poll(Some(message.into_owned()), cx);
-    }
-
-    fn on_timer(&mut self, _key: u64, cx: &mut Context<'_>) {
-        self.poll(None, cx);
-    }
-
-    fn on_wake(&mut self, cx: &mut Context<'_>) {
-        self.poll(None, cx);
-    }
-
-    fn on_writable(&mut self, cx: &mut Context<'_>) {
-        self.poll(None, cx);
-    }
-
-    fn poll_finished(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.poll(None, cx);
-        match self.stream {
-            Some(_) => Poll::Pending,
-            None => Poll::Ready(()),
-        }
-    }
-}
+polled_handler!(GeneratorHandler, stream);
 
 impl fmt::Debug for GeneratorHandler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

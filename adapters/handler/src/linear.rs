@@ -5,12 +5,12 @@ use core::pin::Pin;
 use core::task::{Context as TaskContext, Poll, Waker};
 use core::time::Duration;
 
-use sockeye_core::{CloseCode, Frame, Message, OwnedMessage, SendError, Time};
+use sockeye_core::{CloseCode, Frame, OwnedMessage, SendError, Time};
 
 pub use crate::channel::Sleep;
-use crate::channel::{Channel, Output};
+use crate::channel::{Channel, Output, pace, polled_handler};
 use crate::context::Context;
-use crate::handler::{Decision, Handler, Service};
+use crate::handler::{Decision, Service};
 use crate::peer::Peer;
 use crate::request::{Opening, Request, Scope};
 
@@ -135,46 +135,13 @@ impl LinearHandler {
             };
             // Refused if it is closing already, as after an error that says just that.
             let _ = cx.close(code, "");
-        } else if has_room == self.has_paused {
-            self.has_paused = !has_room;
-            if has_room {
-                cx.resume();
-            } else {
-                cx.pause();
-            }
+        } else {
+            pace(has_room, &mut self.has_paused, cx);
         }
     }
 }
 
-impl Handler for LinearHandler {
-    fn on_open(&mut self, cx: &mut Context<'_>) {
-        self.poll(None, cx);
-    }
-
-    fn on_message(&mut self, message: Message<'_>, cx: &mut Context<'_>) {
-        self.poll(Some(message.into_owned()), cx);
-    }
-
-    fn on_timer(&mut self, _key: u64, cx: &mut Context<'_>) {
-        self.poll(None, cx);
-    }
-
-    fn on_wake(&mut self, cx: &mut Context<'_>) {
-        self.poll(None, cx);
-    }
-
-    fn on_writable(&mut self, cx: &mut Context<'_>) {
-        self.poll(None, cx);
-    }
-
-    fn poll_finished(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.poll(None, cx);
-        match self.future {
-            Some(_) => Poll::Pending,
-            None => Poll::Ready(()),
-        }
-    }
-}
+polled_handler!(LinearHandler, future);
 
 impl fmt::Debug for LinearHandler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
