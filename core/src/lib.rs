@@ -152,8 +152,8 @@
 //!
 //! # Features
 //!
-//! `std` (on by default) chooses SIMD for UTF-8 at run time and keeps one large message
-//! buffer per thread. Without it the crate needs `alloc` alone.
+//! `std` (on by default) chooses SIMD for UTF-8 at run time and keeps up to two
+//! large message buffers per thread. Without it the crate needs `alloc` alone.
 
 #![no_std]
 #![forbid(unsafe_code)]

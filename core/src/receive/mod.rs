@@ -429,8 +429,7 @@ impl Receiver {
         let len = clamp(frame.remaining).min(available);
         let key = frame.key;
         // A binary message loses its mask on the way into its buffer, all else here.
-        let into_buffer = frame.opcode != Opcode::Text
-            && !frame.opcode.is_control()
+        let into_buffer = !frame.opcode.is_control()
             && config.delivery == Delivery::Messages
             && open
                 .message

@@ -101,7 +101,7 @@ impl Sender {
             self.timers
                 .set_after(Timer::Write, self.config.write_timeout, now);
         }
-        if self.queue.len() <= self.config.soft_mark {
+        if !self.wants_flush() {
             self.gate.set(Gate::FULL, false);
         }
         if self.gate.0 & Gate::CLOSING != 0 {

@@ -287,6 +287,7 @@ impl Sender {
 
     /// Whether output above the soft mark waits: a good moment to hold back.
     #[must_use]
+    #[inline]
     pub fn wants_flush(&self) -> bool {
         self.queue.len() > self.config.soft_mark
     }
@@ -419,7 +420,7 @@ impl Sender {
     #[inline]
     fn queued(&mut self) {
         self.flags |= SENT;
-        if self.queue.len() > self.config.soft_mark {
+        if self.wants_flush() {
             self.hold_back();
         }
     }
