@@ -1,0 +1,3 @@
+//! The chat service: rooms, private messages, history.
+
+#![forbid(unsafe_code)]

@@ -1,0 +1,3 @@
+//! The presence service: who is online, told by tokens.
+
+#![forbid(unsafe_code)]
