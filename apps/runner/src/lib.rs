@@ -66,7 +66,9 @@ use std::process::ExitCode;
 use sockeye_handler::{OwnedMessage, Service};
 
 pub use args::{Adapter, Args, parse};
-pub use value::{Bytes, Interval};
+pub use escape::Escaped;
+pub use signals::on_stop;
+pub use value::{Bytes, Interval, duration};
 
 use failure::Failure;
 
