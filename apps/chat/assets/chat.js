@@ -1,5 +1,5 @@
 // The page: which view is shown, which conversation, and what is told to the person.
-import { avatar, byId, isName, typedName } from "./dom.js";
+import { BAD_NAME, avatar, byId, isName, typedName } from "./dom.js";
 import { Client } from "./client.js";
 import { Composer } from "./composer.js";
 import { Conversation } from "./conversation.js";
@@ -7,7 +7,7 @@ import { ConversationList, PeopleList } from "./lists.js";
 import { Login } from "./login.js";
 import { forget, recall, remember } from "./memory.js";
 import { Timeline } from "./timeline.js";
-import { BAD_NAME, peopleHere, refusal, typingLine } from "./words.js";
+import { BAD_ROOM, peopleHere, refusal, typingLine } from "./words.js";
 
 // A loss that is over sooner is not worth a word.
 const FLICKER = 1_500;
@@ -40,11 +40,10 @@ function start() {
   const query = new URLSearchParams(location.search);
   const who = { nickname: query.get("nick") ?? undefined, room: query.get("room") ?? undefined };
   if (location.pathname.startsWith("/chat") && who.nickname !== undefined) {
-    const fault = !isName(who.nickname) ? BAD_NAME : null;
     login.show(who);
-    if (fault !== null) login.fail({ code: "bad-name" });
+    if (!isName(who.nickname)) login.fail({ code: "bad-name" });
     else if (who.room === undefined || isName(who.room)) begin({ room: "lobby", ...who }, false);
-    else login.fail({ code: "bad-room", reason: BAD_NAME.replace("A name", "The name of a room") });
+    else login.fail({ code: "bad-room", reason: BAD_ROOM });
   } else {
     login.show({ nickname: recall().nickname });
   }

@@ -1,6 +1,6 @@
 // The form that asks for a name and a room, and says in one sentence what is wrong.
-import { byId, isName, typedName } from "./dom.js";
-import { BAD_NAME, UNREACHABLE, refusal } from "./words.js";
+import { BAD_NAME, byId, isName, typedName } from "./dom.js";
+import { BAD_ROOM, UNREACHABLE, refusal } from "./words.js";
 
 const FIELDS = {
   "name-taken": "nickname",
@@ -63,7 +63,7 @@ export class Login {
     if (token === "" && nickname === "") this.#say("Choose a name first.", "nickname");
     else if (token === "" && !isName(nickname)) this.#say(BAD_NAME, "nickname");
     else if (room === "") this.#say("Choose a room first.", "room");
-    else if (!isName(room)) this.#say(BAD_NAME.replace("A name", "The name of a room"), "room");
+    else if (!isName(room)) this.#say(BAD_ROOM, "room");
     else {
       this.#say(null);
       this.#isBusy(true);

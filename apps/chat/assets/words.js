@@ -1,9 +1,10 @@
 // What the page says when the server says no: one sentence each.
+import { BAD_NAME } from "./dom.js";
 
 const REFUSALS = {
   "not-logged-in": "You are not signed in.",
   "name-taken": "Somebody else is using that name right now; choose another.",
-  "bad-name": "A name takes letters, digits and _ - . @, at most 64 of them, and no spaces.",
+  "bad-name": BAD_NAME,
   "bad-token": "The server does not accept that token.",
   expired: "That token has expired; a new one is needed.",
   "no-such-user": "Nobody of that name is here right now.",
@@ -20,7 +21,7 @@ const REFUSALS = {
 /** The sentence for an `err` of the server. */
 export const refusal = ({ code, reason }) => REFUSALS[code] ?? reason ?? "The server refused that.";
 
-export const BAD_NAME = REFUSALS["bad-name"];
+export const BAD_ROOM = BAD_NAME.replace("A name", "The name of a room");
 export const UNREACHABLE = "The server cannot be reached, or takes nobody in right now; try again in a moment.";
 
 const time = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });

@@ -65,6 +65,9 @@ const NAME_LENGTH = 64;
 /** Whether the server would take `name` as the name of a user or a room. */
 export const isName = (name) => NAME.test(name) && [...name].length <= NAME_LENGTH && name.normalize("NFC") === name;
 
+/** What is wrong with a name that is none. */
+export const BAD_NAME = "A name takes letters, digits and _ - . @, at most 64 of them, and no spaces.";
+
 /** What somebody typed into a field for a name. */
 export const typedName = (field) => field.value.trim().normalize("NFC");
 

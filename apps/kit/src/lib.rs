@@ -12,6 +12,7 @@ pub mod clock;
 pub mod http;
 pub mod metrics;
 pub mod name;
+pub mod page;
 pub mod rate;
 pub mod secret;
 pub mod token;

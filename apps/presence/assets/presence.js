@@ -1,5 +1,5 @@
 // The page: who is online, kept up to date by `/watch`, and one's own presence.
-import { arrange, avatar, byId, element, isName, nameOf, typedName } from "./dom.js";
+import { BAD_NAME, arrange, avatar, byId, element, isName, nameOf, typedName } from "./dom.js";
 import { Link } from "./link.js";
 import { Me, demoToken, onForgotten, storedToken } from "./me.js";
 
@@ -8,7 +8,6 @@ const FILTER_FROM = 12;
 const LATELY = 30;
 // A loss that is over sooner is not worth a word.
 const FLICKER = 1_500;
-const BAD_NAME = "A name takes letters, digits and _ - . @, at most 64 of them, and no spaces.";
 const UNREACHABLE = "The server cannot be reached; try again in a moment.";
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
