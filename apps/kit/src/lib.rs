@@ -7,7 +7,10 @@
 
 extern crate alloc;
 
+pub mod caps;
 pub mod clock;
+pub mod http;
+pub mod metrics;
 pub mod name;
 pub mod rate;
 pub mod secret;
