@@ -6,8 +6,11 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use sockeye_handler::{CloseCode, Frame, Peer, PeerError, Time};
 use sockeye_kit::clock::{Alarm, Clock};
+use sockeye_kit::metrics::Metrics;
+use sockeye_kit::metrics::prometheus_client::metrics::gauge::Gauge;
 use sockeye_kit::name::Name;
 
 use crate::directory::{Departure, Directory, Settings, Update};
@@ -23,9 +26,16 @@ const SLOW: CloseCode = CloseCode::new(4008);
 pub(crate) struct Hub {
     clock: Clock,
     alarm: Alarm,
+    counters: Counters,
     state: Mutex<State>,
     /// Locked after `state`, if both are.
     watchers: Mutex<Watchers>,
+}
+
+/// What an operator sees of it.
+struct Counters {
+    metrics: Metrics,
+    users: Gauge,
 }
 
 struct State {
@@ -35,7 +45,7 @@ struct State {
     /// Readers that wait for the same.
     readers: Vec<Waker>,
     /// What a reader gets, until something changes.
-    listing: Option<Arc<str>>,
+    listing: Option<Bytes>,
 }
 
 /// Those who are told of changes, and the revision that each knows.
@@ -60,10 +70,15 @@ enum Kind {
 
 impl Hub {
     /// Nobody is online yet. `alarm` is for the thread that calls [`tick`](Self::tick).
-    pub(crate) fn new(settings: Settings, clock: Clock, alarm: Alarm) -> Self {
+    pub(crate) fn new(settings: Settings, metrics: Metrics, clock: Clock, alarm: Alarm) -> Self {
+        let users = Gauge::default();
+        metrics.register(|registry| {
+            registry.register("presence_users", "Users who are online", users.clone());
+        });
         Self {
             clock,
             alarm,
+            counters: Counters { metrics, users },
             state: Mutex::new(State {
                 directory: Directory::new(settings),
                 newcomers: Vec::new(),
@@ -99,8 +114,7 @@ impl Hub {
         let mut state = self.lock();
         if state.directory.is_settled() {
             let greeting = state.greeting();
-            // Before the lock is released, so that nothing comes in between.
-            self.watchers().greet(peer, &greeting);
+            self.greet([peer], &greeting);
         } else {
             state.newcomers.push(peer);
         }
@@ -108,7 +122,7 @@ impl Hub {
     }
 
     /// Everybody who is online, in JSON, once watchers know it too. `cx` is woken then.
-    pub(crate) fn poll_listing(&self, cx: &mut Context<'_>) -> Poll<Arc<str>> {
+    pub(crate) fn poll_listing(&self, cx: &mut Context<'_>) -> Poll<Bytes> {
         let mut state = self.lock();
         if !state.directory.is_settled() {
             state.readers.push(cx.waker().clone());
@@ -130,23 +144,33 @@ impl Hub {
         let told = state.told();
         if !state.newcomers.is_empty() {
             let greeting = state.greeting();
-            let mut watchers = self.watchers();
-            for newcomer in core::mem::take(&mut state.newcomers) {
-                watchers.greet(newcomer, &greeting);
-            }
+            let newcomers = core::mem::take(&mut state.newcomers);
+            self.greet(newcomers, &greeting);
         }
         let readers = core::mem::take(&mut state.readers);
         let next = state.directory.poll_timeout();
+        self.counters.update(&state.directory);
         drop(state);
-        self.watchers().tell(&told);
+        let sent = self.watchers().tell(&told);
+        self.counters.metrics.sent(sent);
         readers.into_iter().for_each(Waker::wake);
         next
+    }
+
+    /// Begins to tell these watchers. The state is locked, so that nothing comes in between.
+    fn greet(&self, peers: impl IntoIterator<Item = Peer>, greeting: &Told) {
+        let mut watchers = self.watchers();
+        for peer in peers {
+            watchers.greet(peer, greeting);
+            self.counters.metrics.sent(1);
+        }
     }
 
     fn change(&self, change: impl FnOnce(&mut Directory)) {
         let mut state = self.lock();
         change(&mut state.directory);
         state.listing = None;
+        self.counters.update(&state.directory);
         while state.directory.poll_hold().is_some() {}
         if let Some(due) = state.directory.poll_timeout() {
             self.alarm.set(due);
@@ -163,11 +187,18 @@ impl Hub {
     }
 }
 
+impl Counters {
+    fn update(&self, directory: &Directory) {
+        let users = directory.users().len();
+        self.users.set(i64::try_from(users).unwrap_or(i64::MAX));
+    }
+}
+
 impl State {
-    fn listing(&mut self) -> Arc<str> {
+    fn listing(&mut self) -> Bytes {
         let directory = &self.directory;
         let fresh = || json(&Everybody::listing(directory)).into();
-        Arc::clone(self.listing.get_or_insert_with(fresh))
+        self.listing.get_or_insert_with(fresh).clone()
     }
 
     /// What a watcher gets first.
@@ -234,9 +265,11 @@ impl Watchers {
         }
     }
 
-    fn tell(&mut self, told: &[Told]) {
+    /// Returns how many messages that were.
+    fn tell(&mut self, told: &[Told]) -> u64 {
+        let mut sent = 0;
         if told.is_empty() {
-            return;
+            return sent;
         }
         self.0.retain(|peer, known| {
             told.iter().all(|told| {
@@ -247,10 +280,12 @@ impl Watchers {
                 };
                 if is_news {
                     *known = told.rev;
+                    sent += 1;
                 }
                 !is_news || send(peer, &told.frame)
             })
         });
+        sent
     }
 }
 

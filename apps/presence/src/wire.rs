@@ -117,7 +117,10 @@ mod tests {
         directory.handle_connect(&name("bob"), wall, Time::ZERO);
         directory.handle_connect(&name("ana"), UNIX_EPOCH, Time::ZERO);
         let users = r#""rev":0,"users":[{"id":"ana","connected":true,"since":"1970-01-01T00:00:00.000Z"},{"id":"bob","connected":true,"since":"2026-11-21T09:00:00.123Z"}]"#;
-        assert_eq!(json(&Everybody::listing(&directory)), format!("{{{users}}}"));
+        assert_eq!(
+            json(&Everybody::listing(&directory)),
+            format!("{{{users}}}")
+        );
         directory.handle_degraded(true, Time::ZERO);
         assert_eq!(
             json(&Everybody::state(&directory)),
