@@ -6,17 +6,19 @@
 
 extern crate alloc;
 
+mod args;
 mod connection;
 pub mod directory;
 mod echo;
 mod http;
 mod hub;
 mod message;
-mod page;
+pub mod page;
 mod service;
 mod watch;
 mod wire;
 
+pub use args::{Args, Command, Refusal, TokenArgs};
 pub use message::{InvalidMessage, Message};
 pub use service::{Options, Presence};
 

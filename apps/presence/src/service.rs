@@ -9,7 +9,7 @@ use sockeye_handler::{
 };
 use sockeye_kit::caps::Caps;
 use sockeye_kit::clock::{Alarm, Clock, Ticker};
-use sockeye_kit::http::{Asset, Bearer, Pages, Site};
+use sockeye_kit::http::{Bearer, Pages, Site};
 use sockeye_kit::metrics::Metrics;
 use sockeye_kit::token::{Signer, Verifier};
 
@@ -50,15 +50,10 @@ pub struct Presence {
 }
 
 impl Presence {
-    /// The files that are served if nobody puts others in their place.
-    #[must_use]
-    pub fn assets() -> Vec<Asset> {
-        crate::page::assets()
-    }
-
     /// A service that knows the time by `clock`, and serves `pages`.
     ///
-    /// Deadlines are met once [`start`](Self::start) or [`tick`](Self::tick) is called.
+    /// Deadlines are met by the thread of [`start`](Self::start), or by calls of
+    /// [`tick`](Self::tick).
     ///
     /// # Errors
     ///

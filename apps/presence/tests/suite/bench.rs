@@ -12,7 +12,7 @@ use sockeye_kit::http::SiteArgs;
 use sockeye_kit::name::Name;
 use sockeye_kit::token::{Signer, demo};
 use sockeye_presence::directory::Settings;
-use sockeye_presence::{Options, Presence};
+use sockeye_presence::{Options, Presence, page};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
@@ -60,9 +60,7 @@ impl Bench {
         let (mut options, signer) = options();
         change(&mut options);
         let clock = Clock::manual();
-        let pages = SiteArgs::default()
-            .pages(Presence::assets())
-            .expect("pages");
+        let pages = SiteArgs::default().pages(page::assets()).expect("pages");
         let presence = Presence::new(options, pages, clock.clone()).expect("paths");
         let mut config = Config::default();
         config.max_message = 16 << 10;
