@@ -84,7 +84,7 @@ impl Feed {
         is_present: impl Fn(&Name) -> bool,
         now: Time,
     ) {
-        if !self.window.is_some_and(|end| end <= now) {
+        if self.window.is_none_or(|end| end > now) {
             return;
         }
         self.window = None;
