@@ -1,8 +1,9 @@
 //! How a server ends, step by step.
 
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use core::time::Duration;
+use std::io;
 use std::sync::OnceLock;
 
 use sockeye_core::{CloseCode, Time};
@@ -77,7 +78,12 @@ pub struct ServerState {
     aborted: AtomicUsize,
     shutdown: OnceLock<Shutdown>,
     phase: AtomicU8,
+    /// In microseconds.
+    next_warning: AtomicU64,
 }
+
+/// Failures to accept come ten times a second while they last; they are told less often.
+const WARN_EVERY: Duration = Duration::from_secs(5);
 
 impl ServerState {
     /// For a server with at most `max_connections` connections.
@@ -93,6 +99,7 @@ impl ServerState {
             aborted: AtomicUsize::new(0),
             shutdown: OnceLock::new(),
             phase: AtomicU8::new(Phase::Serving as u8),
+            next_warning: AtomicU64::new(0),
         }
     }
 
@@ -111,6 +118,20 @@ impl ServerState {
             Phase::Serving | Phase::Closing | Phase::Aborting => false,
         };
         before == 1 || before == self.hard_max() || was_awaited
+    }
+
+    /// Logs that no connection can be accepted for now, unless that was said lately.
+    pub fn warn_of_accepting(&self, error: &io::Error, now: Time) {
+        let next = self.next_warning.load(Ordering::Relaxed);
+        let after = (now + WARN_EVERY).as_micros();
+        let is_first = now.as_micros() >= next
+            && self
+                .next_warning
+                .compare_exchange(next, after, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok();
+        if is_first {
+            tracing::warn!(%error, "cannot accept connections for now");
+        }
     }
 
     /// Counts a connection that was dropped before its end.

@@ -1,3 +1,5 @@
 //! The chat service: rooms, private messages, history.
 
 #![forbid(unsafe_code)]
+
+pub mod page;

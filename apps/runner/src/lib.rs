@@ -68,7 +68,7 @@ use sockeye_common::Shutdown;
 use sockeye_handler::{CloseCode, OwnedMessage, Service};
 
 pub use args::{Adapter, Args, parse};
-pub use value::{Bytes, Interval};
+pub use value::{Bytes, Interval, duration};
 
 use failure::Failure;
 
