@@ -8,6 +8,7 @@ mod floor;
 mod idle;
 mod measure;
 mod program;
+mod report;
 mod wire;
 
 use std::io;
@@ -16,7 +17,7 @@ use std::process::ExitCode;
 
 const USAGE: &str = "\
 usage: cargo run --release -- codec [--rounds N] [--filter TEXT] [--only TEXT] [--quick]
-       cargo run --release -- idle [--rounds N] [--connections N]... [--only TEXT] [--echo PATH] [--quick]
+       cargo run --release -- idle [--rounds N] [--connections N]... [--only TEXT] [--echo PATH] [--write] [--quick]
 
 codec: the protocol in memory
   --rounds N       measure N times, and print the medians (15)
@@ -29,6 +30,7 @@ idle: resident memory of a server for each connection that does nothing
   --connections N  hold so many at a time (1000 and 10000)
   --only TEXT      only the servers whose name contains TEXT
   --echo PATH      the echo program, instead of building it
+  --write          put the table into docs/performance.md, too
   --quick          one round with 100";
 
 fn main() -> ExitCode {
@@ -120,12 +122,14 @@ fn idle(mut args: impl Iterator<Item = String>) -> Result<(), Fault> {
         connections: Vec::new(),
         only: String::new(),
         echo: None,
+        write: false,
     };
     while let Some(arg) = args.next() {
         match &*arg {
             "--rounds" => options.rounds = number(&arg, &mut args)?,
             "--connections" => options.connections.push(number(&arg, &mut args)?),
             "--only" => options.only = value(&arg, &mut args)?,
+            "--write" => options.write = true,
             "--echo" => options.echo = Some(value(&arg, &mut args)?.into()),
             "--quick" => {
                 options.rounds = 1;
