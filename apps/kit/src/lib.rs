@@ -7,8 +7,13 @@
 
 extern crate alloc;
 
+pub mod caps;
 pub mod clock;
+pub mod cluster;
+pub mod http;
+pub mod metrics;
 pub mod name;
 pub mod rate;
+pub mod redis;
 pub mod secret;
 pub mod token;
