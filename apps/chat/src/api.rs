@@ -62,7 +62,11 @@ impl Publish {
         }
         let id = match fields.id {
             None => None,
-            Some(_) => Some(fields.id().ok_or("id is not a text of 1 to 64, or an integer")?),
+            Some(_) => Some(
+                fields
+                    .id()
+                    .ok_or("id is not a text of 1 to 64, or an integer")?,
+            ),
         };
         let room = text(fields.room).ok_or("room is not a text")?;
         let said = text(fields.text).ok_or("text is not a text")?;
@@ -70,9 +74,9 @@ impl Publish {
             None => SPEAKER.into(),
             from => text(from).ok_or("from is not a text")?,
         };
-        check_text(&said).map_err(|_| {
-            "text is not 1 to 4,096 characters without control characters but tab and newline"
-        })?;
+        check_text(&said).map_err(
+            |_| "text is not 1 to 4,096 characters without control characters but tab and newline",
+        )?;
         Ok(Post {
             room: Name::parse(&room).map_err(|_| "room is not a name")?,
             from: Name::parse(&from).map_err(|_| "from is not a name")?,
@@ -104,5 +108,9 @@ fn accepted(stamp: &Stamp) -> Response {
 }
 
 fn degraded() -> Response {
-    http::error(503, "degraded", "the other nodes cannot be reached just now")
+    http::error(
+        503,
+        "degraded",
+        "the other nodes cannot be reached just now",
+    )
 }

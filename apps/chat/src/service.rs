@@ -53,7 +53,9 @@ impl Chat {
             hub: Arc::clone(&hub),
             caps,
         };
-        let mut router = pages.mount(Router::new())?.ws_service("/talking", talking)?;
+        let mut router = pages
+            .mount(Router::new())?
+            .ws_service("/talking", talking)?;
         router = hub.metrics.mount(router)?;
         if let Some(bearer) = publish {
             let hub = Arc::clone(&hub);

@@ -237,7 +237,7 @@ impl Connection {
                 since,
                 is_fresh,
             };
-            match room.join(entrance, &self.hub, |frame| Self::answer(frame, cx)) {
+            match room.join(entrance, &self.hub, &mut |frame| Self::answer(frame, cx)) {
                 Ok(()) => {
                     if self.room(name).is_none() {
                         self.rooms.push(room);
