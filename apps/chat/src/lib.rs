@@ -8,6 +8,7 @@
 extern crate alloc;
 
 mod api;
+mod args;
 mod connection;
 mod hub;
 mod page;
@@ -19,6 +20,7 @@ mod settings;
 pub mod store;
 mod wakers;
 
+pub use args::{Args, DEFAULTS, Refusal};
 pub use connection::Connection;
 pub use hub::Hub;
 pub use page::assets;

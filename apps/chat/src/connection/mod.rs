@@ -163,9 +163,8 @@ impl Connection {
             let retry_ms = spread(1000, 5000);
             Self::tell(&Event::Drain { retry_ms }, cx);
         }
-        // What is left is for the Close to be answered.
         let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        let at = cx.now() + Duration::from_millis(spread(0, millis / 5 * 4));
+        let at = cx.now() + Duration::from_millis(spread(0, millis));
         cx.set_timer(timer::DRAIN, at);
     }
 
