@@ -90,10 +90,10 @@ pub(crate) struct Worker<S: Service> {
     /// said otherwise.
     acceptable: bool,
     back_off: Option<Time>,
-        for (place, connection) in self.connections.iter_mut() {
-            if phase == Phase::Closing || (phase == Phase::Expelling && connection.is_open()) {
-                connection.close(shutdown, now);
-                enqueue(&mut self.queue, connection, place);
+    ending: Ending,
+    /// The last phase in which the connections were told something.
+    told: Phase,
+    connections: Places<Connection<S>>,
     /// Who has something to do.
     queue: VecDeque<u32>,
     deadlines: DeadlineHeap,
@@ -108,15 +108,9 @@ impl<S: Service> Worker<S> {
             listener: Some(bench.listener),
             acceptable: false,
             back_off: None,
-<<<<<<< HEAD
             ending: Ending::default(),
             told: Phase::Serving,
-            connections: Vec::new(),
-            vacant: Vec::new(),
-=======
-            drop_at: None,
             connections: Places::default(),
->>>>>>> h
             queue: VecDeque::new(),
             deadlines: DeadlineHeap::default(),
             mailbox: bench.mailbox,
@@ -332,25 +326,10 @@ impl<S: Service> Worker<S> {
         let Some(shutdown) = shared.state.shutdown() else {
             return;
         };
-<<<<<<< HEAD
-        for (place, slot) in self.connections.iter_mut().enumerate() {
-            if let Some(connection) = slot
-                && (phase == Phase::Closing || (phase == Phase::Expelling && connection.is_open()))
-            {
+        for (place, connection) in self.connections.iter_mut() {
+            if phase == Phase::Closing || (phase == Phase::Expelling && connection.is_open()) {
                 connection.close(shutdown, now);
-                enqueue(&mut self.queue, connection, place as u32);
-=======
-        match self.drop_at {
-            Some(at) if at <= now => self.abort(now),
-            Some(_) => {}
-            None => {
-                self.drop_at = Some(now + shutdown.timeout);
-                self.listener = None;
-                for (place, connection) in self.connections.iter_mut() {
-                    connection.close(shutdown, now);
-                    enqueue(&mut self.queue, connection, place);
-                }
->>>>>>> h
+                enqueue(&mut self.queue, connection, place);
             }
         }
     }
