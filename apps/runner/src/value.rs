@@ -40,11 +40,11 @@ impl FromStr for Interval {
     }
 }
 
-/// A time such as `250ms`, `10s` or `1m 30s`: the parser of flags that take one.
+/// A time such as `250ms`, `10s` or `1m 30s`, for the flags of a program.
 ///
 /// # Errors
 ///
-/// What a time looks like.
+/// Says what a time looks like.
 pub fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)
         .map_err(|_| String::from("not a time such as 250ms, 10s or 1m30s"))
