@@ -17,8 +17,11 @@ const SLACK: usize = 4 << 10;
 /// An open message, its assembly if there is one, and what it has cost so far.
 pub(super) struct Message {
     pub(super) kind: MessageKind,
+    /// Bytes of payload on the wire.
     pub(super) received: u64,
     pub(super) fragments: u32,
+    #[cfg(feature = "deflate")]
+    pub(super) compressed: bool,
     pub(super) utf8: Utf8,
     pub(super) text: String,
     pub(super) binary: Binary,
@@ -30,10 +33,19 @@ impl Message {
             kind,
             received: 0,
             fragments: 0,
+            #[cfg(feature = "deflate")]
+            compressed: false,
             utf8: Utf8::default(),
             text: String::new(),
             binary: Binary::default(),
         }
+    }
+
+    pub(super) fn is_compressed(&self) -> bool {
+        #[cfg(feature = "deflate")]
+        return self.compressed;
+        #[cfg(not(feature = "deflate"))]
+        false
     }
 
     /// Makes room for a piece, and for what is to come as far as what has arrived pays

@@ -290,6 +290,7 @@ pub(super) fn encode_masked(
 ) {
     let header = Header {
         fin: true,
+        compressed: false,
         opcode,
         mask: key,
         len: payload.len() as u64,
