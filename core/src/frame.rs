@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use crate::close::Violation;
 use crate::connection::Role;
+use crate::mask::Key;
 use crate::message::{MessageKind, Outgoing};
 
 /// What a frame is (RFC 6455 §11.8). Reserved opcodes have no value.
@@ -196,39 +197,76 @@ impl Header {
     /// Appends the header in its shortest form.
     #[inline]
     pub fn encode(&self, out: &mut Vec<u8>) {
-        self.parts(|part| out.extend_from_slice(part));
+        self.first().encode(self.mask, self.len, out);
+    }
+
+    fn first(&self) -> First {
+        let rsv1 = if self.compressed { RSV1 } else { 0 };
+        First(First::of(self.fin, self.opcode).0 | rsv1)
+    }
+}
+
+/// The first byte of a header: what the frame is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct First(u8);
+
+impl First {
+    /// A whole message, or a control frame.
+    #[inline]
+    pub(crate) const fn whole(opcode: Opcode) -> Self {
+        Self(FIN | opcode as u8)
+    }
+
+    /// A fragment, the last one or not.
+    #[inline]
+    pub(crate) const fn of(fin: bool, opcode: Opcode) -> Self {
+        match fin {
+            true => Self::whole(opcode),
+            false => Self(opcode as u8),
+        }
+    }
+
+    /// The same frame, as the beginning of a compressed message.
+    #[cfg(feature = "deflate")]
+    pub(crate) const fn compressed(self) -> Self {
+        Self(self.0 | RSV1)
+    }
+
+    /// Appends the header in its shortest form.
+    #[inline]
+    pub(crate) fn encode(self, mask: Option<Key>, len: u64, out: &mut Vec<u8>) {
+        self.parts(mask, len, |part| out.extend_from_slice(part));
     }
 
     /// The header in its shortest form, and how long that is.
-    pub(crate) fn encoded(&self) -> ([u8; Self::MAX_ENCODED], usize) {
-        let mut encoded = [0; Self::MAX_ENCODED];
-        let mut len = 0;
-        self.parts(|part| {
-            let room = encoded.iter_mut().skip(len);
+    pub(crate) fn encoded(self, mask: Option<Key>, len: u64) -> ([u8; Header::MAX_ENCODED], usize) {
+        let mut encoded = [0; Header::MAX_ENCODED];
+        let mut at = 0;
+        self.parts(mask, len, |part| {
+            let room = encoded.iter_mut().skip(at);
             room.zip(part).for_each(|(to, from)| *to = *from);
-            len += part.len();
+            at += part.len();
         });
-        (encoded, len)
+        (encoded, at)
     }
 
     /// The header in parts whose lengths the compiler knows.
     #[inline(always)]
-    fn parts(&self, mut part: impl FnMut(&[u8])) {
-        let rsv1 = if self.compressed { RSV1 } else { 0 };
-        let first = if self.fin { FIN } else { 0 } | rsv1 | self.opcode as u8;
-        let mask = if self.mask.is_some() { MASK } else { 0 };
-        match self.len {
-            0..126 => part(&[first, mask | self.len as u8]),
+    fn parts(self, mask: Option<Key>, len: u64, mut part: impl FnMut(&[u8])) {
+        let Self(first) = self;
+        let masked = if mask.is_some() { MASK } else { 0 };
+        match len {
+            0..126 => part(&[first, masked | len as u8]),
             126..0x1_0000 => {
-                let [a, b] = (self.len as u16).to_be_bytes();
-                part(&[first, mask | 126, a, b]);
+                let [a, b] = (len as u16).to_be_bytes();
+                part(&[first, masked | 126, a, b]);
             }
             _ => {
-                part(&[first, mask | 127]);
-                part(&self.len.to_be_bytes());
+                part(&[first, masked | 127]);
+                part(&len.to_be_bytes());
             }
         }
-        if let Some(key) = self.mask {
+        if let Some(key) = mask {
             part(&key);
         }
     }
@@ -258,14 +296,7 @@ impl Frame {
     pub fn new<'m>(message: impl Into<Outgoing<'m>>) -> Self {
         let message = message.into();
         let payload = message.as_bytes();
-        let header = Header {
-            fin: true,
-            compressed: false,
-            opcode: message.kind.into(),
-            mask: None,
-            len: payload.len() as u64,
-        };
-        let bytes = encode(&header, payload);
+        let bytes = encode(First::whole(message.kind.into()), payload);
         Self(Arc::new(Encoded {
             kind: message.kind,
             payload_at: (bytes.len() - payload.len()) as u8,
@@ -320,10 +351,13 @@ impl fmt::Debug for Frame {
     }
 }
 
-/// A whole frame.
-pub(crate) fn encode(header: &Header, payload: &[u8]) -> Bytes {
-    let mut bytes = Vec::with_capacity(payload.len() + Header::MAX_ENCODED);
-    header.encode(&mut bytes);
+/// A whole frame, without a mask.
+pub(crate) fn encode(first: First, payload: &[u8]) -> Bytes {
+    let (header, len) = first.encoded(None, payload.len() as u64);
+    let header = header.get(..len).unwrap_or_default();
+    // As much as it takes: what has room left would be reallocated, or boxed once more.
+    let mut bytes = Vec::with_capacity(len + payload.len());
+    bytes.extend_from_slice(header);
     extend(&mut bytes, payload);
     bytes.into()
 }
@@ -367,7 +401,7 @@ mod tests {
             let mut bytes = Vec::new();
             header.encode(&mut bytes);
             let encoded = bytes.len();
-            let (array, len) = header.encoded();
+            let (array, len) = header.first().encoded(header.mask, header.len);
             prop_assert_eq!(&array[..len], &bytes);
             // RFC 6455 §5.2: the shortest form.
             let extended = match header.len {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::codec::{Deflater, End};
 use super::{Deflate, Pool, Window};
-use crate::frame::{Header, encode};
+use crate::frame::{First, encode};
 use crate::message::{Compression, MessageKind};
 
 /// The compressed forms of one message, by what made them.
@@ -67,16 +67,8 @@ fn make(kind: MessageKind, payload: &[u8], window: Window, config: &Deflate) -> 
         let mut deflater = pool.deflater(window, config);
         let compressed = deflater.compress(payload, End::Message, pool.piece())?;
         let compressed = compressed.as_slice();
-        let frame = (compressed.len() < payload.len()).then(|| {
-            let header = Header {
-                fin: true,
-                compressed: true,
-                opcode: kind.into(),
-                mask: None,
-                len: compressed.len() as u64,
-            };
-            encode(&header, compressed)
-        });
+        let first = First::whole(kind.into()).compressed();
+        let frame = (compressed.len() < payload.len()).then(|| encode(first, compressed));
         pool.put_deflater(deflater);
         frame
     })

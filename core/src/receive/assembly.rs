@@ -20,7 +20,6 @@ pub(super) struct Message {
     /// Bytes of payload on the wire.
     pub(super) received: u64,
     pub(super) fragments: u32,
-    #[cfg(feature = "deflate")]
     pub(super) compressed: bool,
     pub(super) utf8: Utf8,
     pub(super) text: String,
@@ -33,7 +32,6 @@ impl Message {
             kind,
             received: 0,
             fragments: 0,
-            #[cfg(feature = "deflate")]
             compressed: false,
             utf8: Utf8::default(),
             text: String::new(),
@@ -41,15 +39,9 @@ impl Message {
         }
     }
 
-    pub(super) fn is_compressed(&self) -> bool {
-        #[cfg(feature = "deflate")]
-        return self.compressed;
-        #[cfg(not(feature = "deflate"))]
-        false
-    }
-
     /// Makes room for a piece, and for what is to come as far as what has arrived pays
     /// for it.
+    #[inline]
     pub(super) fn reserve_text(&mut self, piece: usize, to_come: usize) {
         let text = &mut self.text;
         // A character that the last piece cut may come on top.
@@ -71,6 +63,7 @@ pub(super) struct Binary {
 
 impl Binary {
     /// Appends a masked piece of a message of which at most `to_come` more bytes follow.
+    #[inline]
     pub(super) fn push(&mut self, piece: &[u8], key: Key, to_come: usize) {
         let start = self.filled;
         self.filled += piece.len();

@@ -93,6 +93,8 @@ impl Receiver {
 impl Open {
     /// Takes payload of a frame that belongs to a compressed message. None: the frame is
     /// complete, and more is to be found behind it.
+    // By itself, so that payload which is not compressed does not pay for its stack.
+    #[inline(never)]
     pub(super) fn inflate(
         &mut self,
         input: &mut Input<'_>,

@@ -143,6 +143,9 @@ struct Admitted {
 struct Payload {
     opcode: Opcode,
     fin: bool,
+    /// It belongs to a compressed message.
+    #[cfg(feature = "deflate")]
+    compressed: bool,
     remaining: u64,
     /// Rotated to the next byte; zero if the payload is not masked.
     key: Key,
@@ -311,7 +314,7 @@ impl Receiver {
         let message = open
             .message
             .as_mut()
-            .filter(|message| message.kind == MessageKind::Binary && !message.is_compressed())?;
+            .filter(|message| message.kind == MessageKind::Binary && !message.compressed)?;
         if message.binary.filled < TARGET_FROM || frame.remaining < TARGET_LEAST {
             return None;
         }
@@ -388,6 +391,7 @@ impl Receiver {
     ) -> Result<Option<Step>, Violation> {
         let key = header.mask.unwrap_or_default();
         let whole = header.len <= input.remaining().len() as u64;
+        let mut compressed = false;
         if header.opcode.is_control() {
             if whole {
                 let len = clamp(header.len);
@@ -399,8 +403,8 @@ impl Receiver {
             }
         } else {
             let admitted = self.admit(header, config)?;
-            let is_plain = !admitted.is_compressed;
-            if whole && admitted.is_lone && is_plain && config.delivery == Delivery::Messages {
+            compressed = admitted.is_compressed;
+            if whole && admitted.is_lone && !compressed && config.delivery == Delivery::Messages {
                 let len = clamp(header.len);
                 input.take_unmasked(len, key);
                 return Ok(Some(Step::lent(admitted.kind, len)));
@@ -410,9 +414,9 @@ impl Receiver {
                 .message
                 .get_or_insert_with(|| Message::new(admitted.kind));
             message.fragments = message.fragments.saturating_add(1);
+            message.compressed = compressed;
             #[cfg(feature = "deflate")]
             if let (true, Some(window)) = (header.compressed, self.deflate) {
-                message.compressed = true;
                 open.inflating
                     .get_or_insert_with(|| Box::new(Inflating::new(window)));
             }
@@ -420,6 +424,8 @@ impl Receiver {
         self.open.get_or_insert_default().frame = Some(Payload {
             opcode: header.opcode,
             fin: header.fin,
+            #[cfg(feature = "deflate")]
+            compressed,
             remaining: header.len,
             key,
         });
@@ -441,7 +447,8 @@ impl Receiver {
         if header.len > config.max_frame {
             return Err(Violation::TooBig);
         }
-        let is_compressed = header.compressed || open.is_some_and(Message::is_compressed);
+        let is_compressed = cfg!(feature = "deflate")
+            && (header.compressed || open.is_some_and(|message| message.compressed));
         let most = match config.delivery {
             Delivery::Messages if is_compressed => wire_limit(config, fragments),
             Delivery::Messages => config.max_message as u64,
@@ -475,7 +482,7 @@ impl Receiver {
             return Ok(None);
         };
         #[cfg(feature = "deflate")]
-        if !frame.opcode.is_control() && open.message.as_ref().is_some_and(Message::is_compressed) {
+        if frame.compressed {
             return open.inflate(input, config);
         }
         let available = input.remaining().len();

@@ -1,8 +1,8 @@
 //! Compressed sending (RFC 7692 §7.2.1).
 
-use super::{DEFLATE, Mark, SendError, Sender, Stream};
+use super::{DEFLATE, SendError, Sender, Stream};
 use crate::deflate::{Deflate, Deflater, End, Pool, Window};
-use crate::frame::{Frame, Opcode};
+use crate::frame::{First, Frame, Opcode};
 use crate::message::{Compression, Outgoing};
 
 impl Sender {
@@ -19,11 +19,11 @@ impl Sender {
     #[cold]
     pub(super) fn send_compressed(&mut self, message: Outgoing<'_>) -> Result<(), SendError> {
         self.admit()?;
-        let mark = Mark::whole(message.kind);
+        let first = First::whole(message.kind.into());
         let payload = message.payload;
         let len = payload.as_slice().len();
         let Some(config) = self.compressing(message.compression, len) else {
-            self.put(mark, payload);
+            self.put(first, payload);
             return Ok(());
         };
         let window = self.stream.window();
@@ -32,22 +32,20 @@ impl Sender {
             match deflater.compress(payload.as_slice(), End::Message, pool.piece()) {
                 // With takeover the compressor counts on it that the peer has seen this.
                 Some(compressed) if window.takeover || compressed.as_slice().len() < len => {
-                    let mark = Mark {
-                        compressed: true,
-                        ..mark
-                    };
-                    self.put(mark, compressed);
+                    self.put(first.compressed(), compressed);
                 }
-                Some(_) => self.put(mark, payload),
-                None => return self.put(mark, payload),
+                Some(_) => self.put(first, payload),
+                None => return self.put(first, payload),
             }
             self.keep_deflater(deflater, window, pool);
         });
         Ok(())
     }
 
-    /// The same for a frame that goes to many connections. It was admitted.
+    /// The same for a frame that goes to many connections.
+    #[cold]
     pub(super) fn send_compressed_frame(&mut self, frame: &Frame) -> Result<(), SendError> {
+        self.admit()?;
         let window = self.stream.window();
         if window.takeover {
             return self.send_compressed(frame.into());
@@ -74,16 +72,15 @@ impl Sender {
             return;
         };
         let window = self.stream.window();
-        let mark = Mark {
-            fin,
-            compressed: opcode != Opcode::Continuation,
-            opcode,
+        let first = match opcode {
+            Opcode::Continuation => First::of(fin, opcode),
+            _ => First::of(fin, opcode).compressed(),
         };
         Pool::with(|pool| {
             let mut deflater = self.take_deflater(window, &config, pool);
             let end = if fin { End::Message } else { End::Fragment };
             match deflater.compress(fragment, end, pool.piece()) {
-                Some(compressed) => self.put(mark, compressed),
+                Some(compressed) => self.put(first, compressed),
                 // What is begun cannot go on without it.
                 None => return self.abort(),
             }

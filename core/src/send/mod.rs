@@ -18,7 +18,7 @@ use crate::config::{Delivery, SharedConfig};
 use crate::connection::Role;
 #[cfg(feature = "deflate")]
 use crate::deflate::Deflater;
-use crate::frame::{Frame, Header, MAX_CONTROL, Opcode};
+use crate::frame::{First, Frame, Header, MAX_CONTROL, Opcode};
 use crate::mask::{Key, Keys, Seed};
 use crate::message::{MessageKind, Outgoing, Payload};
 use crate::time::Time;
@@ -183,7 +183,7 @@ impl Sender {
             return self.send_compressed(message);
         }
         self.admit()?;
-        self.put(Mark::whole(message.kind), message.payload);
+        self.put(First::whole(message.kind.into()), message.payload);
         Ok(())
     }
 
@@ -196,11 +196,11 @@ impl Sender {
         if self.keys.is_some() {
             return self.send(frame);
         }
-        self.admit()?;
         #[cfg(feature = "deflate")]
-        if self.flags & DEFLATE != 0 {
+        if self.flags & (FRAGMENTING | DEFLATE) != 0 {
             return self.send_compressed_frame(frame);
         }
+        self.admit()?;
         self.put_encoded(frame.encoded());
         Ok(())
     }
@@ -396,6 +396,7 @@ impl Sender {
         }
     }
 
+    #[inline(always)]
     fn put_encoded(&mut self, frame: &Bytes) {
         if frame.len() <= BY_REFERENCE {
             self.queue.tail().extend_from_slice(frame);
@@ -406,23 +407,22 @@ impl Sender {
     }
 
     #[inline]
-    fn put(&mut self, mark: Mark, payload: Payload<'_>) {
+    fn put(&mut self, first: First, payload: Payload<'_>) {
         let bytes = payload.as_slice();
         if bytes.len() > BY_REFERENCE {
-            return self.put_large(mark, payload);
+            return self.put_large(first, payload);
         }
         let key = self.keys.as_mut().map(Keys::next_key);
         let tail = self.queue.tail();
         tail.reserve(bytes.len() + Header::MAX_ENCODED);
-        mark.header(key, bytes.len()).encode(tail);
+        first.encode(key, bytes.len() as u64, tail);
         append_masked(tail, key, bytes);
         self.queued();
     }
 
-    fn put_large(&mut self, mark: Mark, payload: Payload<'_>) {
+    fn put_large(&mut self, first: First, payload: Payload<'_>) {
         let key = self.keys.as_mut().map(Keys::next_key);
-        let header = mark.header(key, payload.as_slice().len());
-        self.queue.push(&header, masked_segment(payload, key));
+        self.queue.push(first, key, masked_segment(payload, key));
         self.queued();
     }
 
@@ -465,12 +465,7 @@ impl Sender {
             self.put_compressed_fragment(fin, opcode, fragment);
             return Ok(());
         }
-        let mark = Mark {
-            fin,
-            compressed: false,
-            opcode,
-        };
-        self.put(mark, Payload::Lent(fragment));
+        self.put(First::of(fin, opcode), Payload::Lent(fragment));
         Ok(())
     }
 
@@ -498,41 +493,6 @@ impl Sender {
         if self.state == State::Open && self.gate.0 & Gate::DUPLEX == 0 {
             self.gate.set(Gate::FULL, true);
             self.timers.forgive();
-        }
-    }
-}
-
-/// A frame header without its length and its mask.
-#[derive(Clone, Copy)]
-struct Mark {
-    fin: bool,
-    compressed: bool,
-    opcode: Opcode,
-}
-
-impl Mark {
-    #[inline]
-    fn whole(kind: MessageKind) -> Self {
-        Self {
-            fin: true,
-            compressed: false,
-            opcode: kind.into(),
-        }
-    }
-
-    #[inline]
-    fn header(self, mask: Option<Key>, len: usize) -> Header {
-        let Self {
-            fin,
-            compressed,
-            opcode,
-        } = self;
-        Header {
-            fin,
-            compressed,
-            opcode,
-            mask,
-            len: len as u64,
         }
     }
 }
