@@ -170,7 +170,9 @@ pub use router::{Layer, Next, RouteError, Router};
 pub use session::Session;
 
 #[doc(no_inline)]
-pub use sockeye_core::handshake::{Accept, HttpLimits, InvalidField, Response};
+pub use sockeye_core::handshake::{
+    Accept, Forbidden, HttpLimits, InvalidField, InvalidOrigin, OriginPolicy, Response,
+};
 #[doc(no_inline)]
 pub use sockeye_core::{
     Binary, Cause, Chunk, CloseCode, Closed, Config, ConfigError, Delivery, Endpoint, Frame,
