@@ -6,6 +6,7 @@ extern crate alloc;
 
 mod hub;
 mod metrics;
+pub mod page;
 mod protocol;
 mod retry;
 mod room;

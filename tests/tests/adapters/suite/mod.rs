@@ -2,8 +2,9 @@
 
 mod broadcast;
 mod facades;
+mod halves;
 mod handshake;
 mod serving;
-mod sockets;
+pub(crate) mod sockets;
 
 use super::Adapter;
