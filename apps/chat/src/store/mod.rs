@@ -69,6 +69,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// The user is typing. May be dropped.
     fn typing(&self, room: &Name, user: &Name);
+
+    /// The node ends: the others are told at once. May block for some seconds.
+    fn end(&self);
 }
 
 /// The store cannot be reached, or did not answer in time.

@@ -44,17 +44,17 @@ struct Shared {
 }
 
 impl RedisStore {
-    /// Connects as the flags say, and has the hub ask this store from now on. `None` without
-    /// `--redis`.
+    /// Connects as the flags say, and has the hub ask this store from now on. Without `--redis`
+    /// nothing happens.
     ///
     /// Blocks for at most some seconds.
     ///
     /// # Errors
     ///
     /// The store cannot be used, as a sentence.
-    pub fn start(args: &RedisArgs, hub: &Arc<Hub>) -> Result<Option<Self>, ConnectError> {
+    pub fn start(args: &RedisArgs, hub: &Arc<Hub>) -> Result<(), ConnectError> {
         let Some(settings) = args.settings(PREFIX) else {
-            return Ok(None);
+            return Ok(());
         };
         let store = Self(Arc::new(Shared {
             hub: Arc::clone(hub),
@@ -68,15 +68,7 @@ impl RedisStore {
         // It is set here only.
         let _ = store.0.cluster.set(cluster);
         store.start_resync().map_err(ConnectError::Thread)?;
-        Ok(Some(store))
-    }
-
-    /// Gives up what this node has claimed, so that the others need not wait for the end of
-    /// its lease. Blocks for at most some seconds.
-    pub fn leave(&self) {
-        if let Some(cluster) = self.0.cluster.get() {
-            cluster.leave();
-        }
+        Ok(())
     }
 
     /// Sends a command whose second attempt does no harm. `done` is dropped if there is no
@@ -159,12 +151,22 @@ impl RedisStore {
 
 impl Store for RedisStore {
     fn claim(&self, claim: Claim) -> Pending<Claimed> {
-        self.ask(self.claim_command(&claim), |granted| {
-            Some(match from_value(granted).ok()? {
-                1 => Claimed::Granted,
-                _ => Claimed::Taken,
-            })
-        })
+        let (sender, pending) = oneshot::channel();
+        let this = self.clone();
+        if let Some(command) = self.claim_command(&claim) {
+            self.send(command, move |reply| {
+                let answer = match reply.and_then(from_value) {
+                    Ok(1) => Ok(Claimed::Granted),
+                    Ok(_) => Ok(Claimed::Taken),
+                    Err(_) => Err(Away),
+                };
+                // Nobody wants it any more, or knows that it has it.
+                if sender.send(answer).is_err() || answer == Err(Away) {
+                    this.release(&claim.name, claim.session);
+                }
+            });
+        }
+        pending
     }
 
     fn release(&self, name: &Name, session: Session) {
@@ -204,6 +206,12 @@ impl Store for RedisStore {
 
     fn typing(&self, room: &Name, user: &Name) {
         self.tell(self.typing_command(room, user));
+    }
+
+    fn end(&self) {
+        if let Some(cluster) = self.0.cluster.get() {
+            cluster.leave();
+        }
     }
 }
 
