@@ -3,6 +3,7 @@
 mod broadcast;
 mod facades;
 mod handshake;
+mod presence;
 mod serving;
 mod sockets;
 
