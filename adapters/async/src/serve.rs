@@ -6,6 +6,7 @@ use core::future::Future;
 use core::marker::PhantomData;
 use core::pin::Pin;
 use core::task::{Context, Poll};
+use std::io;
 
 use sockeye_common::{Gate, Phase, ServerState, Shutdown};
 use sockeye_core::{Deadline, Endpoint, SharedConfig, Time};
@@ -115,6 +116,11 @@ impl Control {
     /// Whether no more connections should be accepted for now.
     pub fn is_full(&self) -> bool {
         self.0.state.is_full()
+    }
+
+    /// Logs that no connection can be accepted for now, unless that was said lately.
+    pub(crate) fn warn_of_accepting(&self, error: &io::Error, now: Time) {
+        self.0.state.warn_of_accepting(error, now);
     }
 
     /// Wakes the connections that have something to do now, and says when to poll

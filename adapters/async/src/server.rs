@@ -233,7 +233,7 @@ impl<S: Service, L: Listener> Accepting<S, L> {
                 Poll::Ready(Ok((transport, address))) => self.spawn(transport, address),
                 Poll::Ready(Err(error)) if is_of_one_connection(&error) => {}
                 Poll::Ready(Err(error)) => {
-                    tracing::warn!(%error, "cannot accept connections for now");
+                    self.control.warn_of_accepting(&error, now);
                     self.back_off = Some(now + BACK_OFF);
                     return;
                 }

@@ -2,11 +2,12 @@
 
 use alloc::sync::Arc;
 use core::fmt;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use core::time::Duration;
+use std::io;
 use std::sync::OnceLock;
 
-use sockeye_core::CloseCode;
+use sockeye_core::{CloseCode, Time};
 use sockeye_handler::{Address, Decision, Opening, Request, Response, Service};
 
 /// How a server ends.
@@ -42,7 +43,12 @@ pub struct ServerState {
     aborted: AtomicUsize,
     shutdown: OnceLock<Shutdown>,
     abort: AtomicBool,
+    /// In microseconds.
+    next_warning: AtomicU64,
 }
+
+/// Failures to accept come ten times a second while they last; they are told less often.
+const WARN_EVERY: Duration = Duration::from_secs(5);
 
 /// What a server does with its connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +74,7 @@ impl ServerState {
             aborted: AtomicUsize::new(0),
             shutdown: OnceLock::new(),
             abort: AtomicBool::new(false),
+            next_warning: AtomicU64::new(0),
         }
     }
 
@@ -82,6 +89,20 @@ impl ServerState {
     pub fn leave(&self) -> bool {
         let before = self.connections.fetch_sub(1, Ordering::Relaxed);
         before == 1 || before == self.hard_max()
+    }
+
+    /// Logs that no connection can be accepted for now, unless that was said lately.
+    pub fn warn_of_accepting(&self, error: &io::Error, now: Time) {
+        let next = self.next_warning.load(Ordering::Relaxed);
+        let after = (now + WARN_EVERY).as_micros();
+        let is_first = now.as_micros() >= next
+            && self
+                .next_warning
+                .compare_exchange(next, after, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok();
+        if is_first {
+            tracing::warn!(%error, "cannot accept connections for now");
+        }
     }
 
     /// Counts a connection that was dropped before its end.

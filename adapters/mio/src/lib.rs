@@ -102,6 +102,8 @@ mod wire;
 mod worker;
 
 pub use link::TimedOut;
+#[cfg(feature = "tls")]
+pub use open::accept_tls;
 pub use open::{accept, connect, connect_over};
 pub use serve::{ServeOptions, Server, serve};
 #[cfg(feature = "tls")]

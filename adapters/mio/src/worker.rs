@@ -228,7 +228,7 @@ impl<S: Service> Worker<S> {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.acceptable = false,
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept connections for now");
+                    self.shared.state.warn_of_accepting(&error, now);
                     self.back_off = Some(now + BACK_OFF);
                 }
             }

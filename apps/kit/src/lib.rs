@@ -9,10 +9,12 @@ extern crate alloc;
 
 pub mod caps;
 pub mod clock;
+pub mod cluster;
 pub mod http;
 pub mod metrics;
 pub mod name;
 pub mod page;
 pub mod rate;
+pub mod redis;
 pub mod secret;
 pub mod token;

@@ -268,8 +268,10 @@ fn forgeries_are_refused() {
             forgeries.push(format!("{header}.{payload}.{signature}"));
         }
     }
-    let mut critical = Header::default();
-    critical.crit = Some(vec!["exp".into()]);
+    let critical = Header {
+        crit: Some(vec!["exp".into()]),
+        ..Header::default()
+    };
     forgeries.push(encode(&critical, &claims, SECRET));
     let padding = json!({"id": "ana", "exp": NOW + 60, "x": "x".repeat(8192)});
     forgeries.push(token(&padding));
@@ -549,7 +551,7 @@ fn neither_keys_nor_tokens_are_shown() {
     let token = token(&json!({"id": "ana", "exp": 1}));
     let error = verifier.verify(&token, now()).expect_err("expired");
     let shown = format!("{verifier:?} {signer:?} {error:?} {error}");
-    let secret = std::str::from_utf8(SECRET).expect("text");
+    let secret = core::str::from_utf8(SECRET).expect("text");
     let as_numbers = format!("{:?}", &SECRET[..4]);
     for hidden in [secret, as_numbers.trim_matches(['[', ']']), &token] {
         assert!(!shown.contains(hidden), "{shown}");

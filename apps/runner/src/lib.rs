@@ -66,7 +66,7 @@ use std::process::ExitCode;
 use sockeye_handler::{OwnedMessage, Service};
 
 pub use args::{Adapter, Args, parse};
-pub use value::{Bytes, Interval};
+pub use value::{Bytes, Interval, duration};
 
 use failure::Failure;
 

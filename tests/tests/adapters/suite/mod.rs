@@ -2,8 +2,10 @@
 
 mod broadcast;
 mod facades;
+mod halves;
 mod handshake;
+mod presence;
 mod serving;
-mod sockets;
+pub(crate) mod sockets;
 
 use super::Adapter;
