@@ -90,8 +90,11 @@ export async function assertFits(page, visible) {
     width: document.documentElement.clientWidth,
   }));
   assert.ok(wide <= width, `the page is ${wide} pixels wide on a screen of ${width}`);
-  const { height } = page.viewportSize();
-  const box = await page.locator(visible).boundingBox();
-  assert.ok(box !== null && box.x >= 0 && box.x + box.width <= width && box.y >= 0 && box.y + box.height <= height, `${visible} is not in sight`);
+  // What slides in takes a moment.
+  await page.waitForFunction((selector) => {
+    const { left, top, right, bottom } = document.querySelector(selector).getBoundingClientRect();
+    const isSeen = document.querySelector(selector).checkVisibility({ visibilityProperty: true });
+    return isSeen && left >= 0 && top >= 0 && right <= innerWidth && bottom <= innerHeight;
+  }, visible);
 }
 
