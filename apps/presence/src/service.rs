@@ -40,6 +40,23 @@ pub struct Options {
     pub burst: NonZeroU32,
 }
 
+impl Options {
+    /// As the program is shipped, for those who have a token of `verifier`.
+    #[must_use]
+    pub fn new(verifier: Verifier, site: Site) -> Self {
+        Self {
+            directory: Settings::default(),
+            verifier,
+            demo: None,
+            read_token: None,
+            site,
+            caps: Caps::new(256, 10),
+            rate: const { NonZeroU32::new(20).expect("not zero") },
+            burst: const { NonZeroU32::new(40).expect("not zero") },
+        }
+    }
+}
+
 /// The service: who is online, told by tokens.
 pub struct Presence {
     router: Router,
