@@ -101,6 +101,12 @@ pub use sockeye_async_std::smol;
 pub use sockeye_mio as mio;
 
 /// The README's examples are tests.
-#[cfg(all(doctest, feature = "tokio", feature = "smol"))]
+#[cfg(all(
+    doctest,
+    feature = "tokio",
+    feature = "async-std",
+    feature = "smol",
+    feature = "mio"
+))]
 #[doc = include_str!("../README.md")]
 struct Readme;

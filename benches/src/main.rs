@@ -1,39 +1,110 @@
-//! What the protocol costs, beside its peers.
+//! What the protocol costs, beside its peers, and what the servers cost, beside the least that
+//! is possible.
 #![forbid(unsafe_code)]
 
+mod authority;
 mod codec;
+mod floor;
+mod idle;
 mod measure;
+mod path;
+mod program;
+mod report;
+mod sessions;
 mod wire;
 
+use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 const USAGE: &str = "\
 usage: cargo run --release -- codec [--rounds N] [--filter TEXT] [--only TEXT] [--quick]
+       cargo run --release -- idle [--rounds N] [--connections N]... [--only TEXT] [--echo PATH] [--write] [--quick]
+       cargo run --release -- sessions [--rounds N] [--sessions N] [--write] [--quick]
+       cargo run --release -- path [NAME COUNT]
 
-  --rounds N     measure N times, and print the medians (15)
-  --filter TEXT  only the rows whose name contains TEXT
-  --only TEXT    only the contenders whose name contains TEXT
-  --quick        one short round: to see that all of it works";
+codec: the protocol in memory
+  --rounds N       measure N times, and print the medians (15)
+  --filter TEXT    only the rows whose name contains TEXT
+  --only TEXT      only the contenders whose name contains TEXT
+  --quick          one short round: to see that all of it works
+
+idle: resident memory of a server for each connection that does nothing
+  --rounds N       measure N times, and print the medians (3)
+  --connections N  hold so many at a time (1000 and 10000)
+  --only TEXT      only the servers whose name contains TEXT
+  --echo PATH      the echo program, instead of building it
+  --write          put the table into docs/performance.md, too
+  --quick          one round with 100
+
+sessions: a million connections in one thread, without sockets
+  --rounds N       measure N times, and print the medians (3)
+  --sessions N     so many (1000000)
+  --write          put the table into docs/performance.md, too
+  --quick          one round with 1000
+
+path: one hot path COUNT times, to be profiled; without a name, which there are";
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
-    match args.next().as_deref() {
-        Some("codec") => {}
+    let done = match args.next().as_deref() {
+        Some("codec") => codec(args),
+        Some("idle") => idle(args),
+        Some("sessions") => sessions(args),
+        Some("path") => path(args),
+        // What this program is started as by itself.
+        Some("floor") => floor(args),
+        Some("idle-clients") => idle_clients(args),
+        Some("crowd") => crowd(args),
         Some("--help") => {
             println!("{USAGE}");
-            return ExitCode::SUCCESS;
+            Ok(())
         }
-        Some(other) => return misuse(&format!("there is no benchmark {other:?}")),
-        None => return misuse("which benchmark?"),
-    }
-    match options(args) {
-        Ok(options) if codec::run(&options) => ExitCode::SUCCESS,
-        Ok(_) => misuse("no row, or no contender, has such a name"),
-        Err(fault) => misuse(&fault),
+        Some(other) => Err(Fault::Usage(format!("there is no benchmark {other:?}"))),
+        None => Err(Fault::Usage("which benchmark?".into())),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Fault::Usage(fault)) => {
+            eprintln!("{fault}\n\n{USAGE}");
+            ExitCode::from(2)
+        }
+        Err(Fault::System(error)) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
     }
 }
 
-fn options(mut args: impl Iterator<Item = String>) -> Result<codec::Options, String> {
+enum Fault {
+    Usage(String),
+    System(io::Error),
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        Self::System(error)
+    }
+}
+
+/// The value behind an option.
+fn value(arg: &str, args: &mut impl Iterator<Item = String>) -> Result<String, Fault> {
+    args.next()
+        .ok_or_else(|| Fault::Usage(format!("{arg} needs a value")))
+}
+
+fn number(arg: &str, args: &mut impl Iterator<Item = String>) -> Result<usize, Fault> {
+    match value(arg, args)?.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err(Fault::Usage(format!("{arg} needs a number above 0"))),
+    }
+}
+
+fn unknown(arg: &str) -> Fault {
+    Fault::Usage(format!("there is no option {arg}"))
+}
+
+fn codec(mut args: impl Iterator<Item = String>) -> Result<(), Fault> {
     let mut options = codec::Options {
         rounds: 15,
         filter: String::new(),
@@ -41,25 +112,109 @@ fn options(mut args: impl Iterator<Item = String>) -> Result<codec::Options, Str
         quick: false,
     };
     while let Some(arg) = args.next() {
-        let mut value = || args.next().ok_or(format!("{arg} needs a value"));
-        match arg.as_str() {
-            "--rounds" => match value()?.parse() {
-                Ok(rounds) if rounds > 0 => options.rounds = rounds,
-                _ => return Err("--rounds needs a number above 0".into()),
-            },
-            "--filter" => options.filter = value()?,
-            "--only" => options.only = value()?,
+        match &*arg {
+            "--rounds" => options.rounds = number(&arg, &mut args)?,
+            "--filter" => options.filter = value(&arg, &mut args)?,
+            "--only" => options.only = value(&arg, &mut args)?,
             "--quick" => {
                 options.quick = true;
                 options.rounds = 1;
             }
-            _ => return Err(format!("there is no option {arg}")),
+            _ => return Err(unknown(&arg)),
         }
     }
-    Ok(options)
+    if codec::run(&options) {
+        return Ok(());
+    }
+    Err(Fault::Usage(
+        "no row, or no contender, has such a name".into(),
+    ))
 }
 
-fn misuse(fault: &str) -> ExitCode {
-    eprintln!("{fault}\n\n{USAGE}");
-    ExitCode::from(2)
+fn idle(mut args: impl Iterator<Item = String>) -> Result<(), Fault> {
+    let mut options = idle::Options {
+        rounds: 3,
+        connections: Vec::new(),
+        only: String::new(),
+        echo: None,
+        write: false,
+    };
+    while let Some(arg) = args.next() {
+        match &*arg {
+            "--rounds" => options.rounds = number(&arg, &mut args)?,
+            "--connections" => options.connections.push(number(&arg, &mut args)?),
+            "--only" => options.only = value(&arg, &mut args)?,
+            "--write" => options.write = true,
+            "--echo" => options.echo = Some(value(&arg, &mut args)?.into()),
+            "--quick" => {
+                options.rounds = 1;
+                options.connections = vec![100];
+            }
+            _ => return Err(unknown(&arg)),
+        }
+    }
+    if options.connections.is_empty() {
+        options.connections = vec![1_000, 10_000];
+    }
+    Ok(idle::run(&options)?)
+}
+
+fn sessions(mut args: impl Iterator<Item = String>) -> Result<(), Fault> {
+    let mut options = sessions::Options {
+        rounds: 3,
+        sessions: 1_000_000,
+        write: false,
+    };
+    while let Some(arg) = args.next() {
+        match &*arg {
+            "--rounds" => options.rounds = number(&arg, &mut args)?,
+            "--sessions" => options.sessions = number(&arg, &mut args)?,
+            "--write" => options.write = true,
+            "--quick" => {
+                options.rounds = 1;
+                options.sessions = 1_000;
+            }
+            _ => return Err(unknown(&arg)),
+        }
+    }
+    Ok(sessions::run(&options)?)
+}
+
+fn crowd(mut args: impl Iterator<Item = String>) -> Result<(), Fault> {
+    let count = number("crowd", &mut args)?;
+    let with_peers = args.next().is_some_and(|what| what == "peers");
+    Ok(sessions::measure(count, with_peers)?)
+}
+
+fn path(mut args: impl Iterator<Item = String>) -> Result<(), Fault> {
+    let Some(name) = args.next() else {
+        path::names().for_each(|name| println!("{name}"));
+        return Ok(());
+    };
+    let count = number(&name, &mut args)?;
+    path::run(&name, count).ok_or_else(|| Fault::Usage(format!("there is no path {name:?}")))
+}
+
+fn floor(mut args: impl Iterator<Item = String>) -> Result<(), Fault> {
+    let name = value("floor", &mut args)?;
+    let ground = floor::Ground::ALL
+        .into_iter()
+        .find(|ground| ground.name() == name)
+        .ok_or_else(|| Fault::Usage(format!("there is no floor {name:?}")))?;
+    let (mut certificate, mut key) = (None, None);
+    while let Some(arg) = args.next() {
+        match &*arg {
+            "--tls-cert" => certificate = Some(value(&arg, &mut args)?.into()),
+            "--tls-key" => key = Some(value(&arg, &mut args)?.into()),
+            _ => return Err(unknown(&arg)),
+        }
+    }
+    let tls = certificate.zip(key);
+    Ok(floor::run(&floor::Options { ground, tls })?)
+}
+
+fn idle_clients(mut args: impl Iterator<Item = String>) -> Result<(), Fault> {
+    let port = number("the port", &mut args)?;
+    let roots = args.next().map(PathBuf::from);
+    Ok(idle::clients::run(port as u16, roots)?)
 }

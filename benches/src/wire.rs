@@ -1,5 +1,7 @@
 //! Frames to the letter of RFC 6455 §5.2, independent of everything that is measured.
 
+use std::io;
+
 /// Text or binary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -9,25 +11,71 @@ pub enum Kind {
 
 /// Appends one whole message in one frame.
 pub fn encode(kind: Kind, key: Option<[u8; 4]>, payload: &[u8], out: &mut Vec<u8>) {
-    out.push(0x80 | kind as u8);
+    head(0x80 | kind as u8, key, payload.len(), out);
+    match key {
+        Some(key) => out.extend(payload.iter().zip(key.iter().cycle()).map(|(a, b)| a ^ b)),
+        None => out.extend_from_slice(payload),
+    }
+}
+
+/// Appends the header of a frame.
+pub fn head(first: u8, key: Option<[u8; 4]>, len: usize, out: &mut Vec<u8>) {
+    out.push(first);
     let mask = if key.is_some() { 0x80 } else { 0 };
-    match payload.len() {
-        len @ 0..=125 => out.push(mask | len as u8),
-        len @ 126..=0xffff => {
+    match len {
+        0..=125 => out.push(mask | len as u8),
+        126..=0xffff => {
             out.push(mask | 126);
             out.extend_from_slice(&(len as u16).to_be_bytes());
         }
-        len => {
+        _ => {
             out.push(mask | 127);
             out.extend_from_slice(&(len as u64).to_be_bytes());
         }
     }
-    match key {
-        Some(key) => {
-            out.extend_from_slice(&key);
-            out.extend(payload.iter().zip(key.iter().cycle()).map(|(a, b)| a ^ b));
+    out.extend(key.into_iter().flatten());
+}
+
+/// A masked data frame, at the beginning of some bytes.
+pub struct Frame<'a> {
+    /// The first byte: the kind, and whether it is the last of its message.
+    pub first: u8,
+    pub key: [u8; 4],
+    pub payload: &'a [u8],
+    /// Bytes of header and payload.
+    pub len: usize,
+}
+
+impl<'a> Frame<'a> {
+    /// `None` if it is not whole; an error if it is none of data.
+    pub fn parse(bytes: &'a [u8]) -> io::Result<Option<Self>> {
+        let [first, second, rest @ ..] = bytes else {
+            return Ok(None);
+        };
+        if !matches!(first & 0x7f, 0..=2) || second & 0x80 == 0 {
+            return Err(io::ErrorKind::InvalidData.into());
         }
-        None => out.extend_from_slice(payload),
+        let split = match second & 0x7f {
+            126 => rest
+                .split_first_chunk()
+                .map(|(len, rest)| (usize::from(u16::from_be_bytes(*len)), rest)),
+            127 => rest
+                .split_first_chunk()
+                .map(|(len, rest)| (u64::from_be_bytes(*len) as usize, rest)),
+            len => Some((usize::from(len), rest)),
+        };
+        let Some((len, rest)) = split else {
+            return Ok(None);
+        };
+        let Some((key, rest)) = rest.split_first_chunk() else {
+            return Ok(None);
+        };
+        Ok(rest.get(..len).map(|payload| Self {
+            first: *first,
+            key: *key,
+            payload,
+            len: bytes.len() - rest.len() + len,
+        }))
     }
 }
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 import base64
 import hashlib
 import resource
+import select
 import signal
 import socket
+import ssl
 import struct
 import tempfile
 import threading
+import time
 import unittest
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
+import certificate
 import echo
 from wire import BINARY, CLOSE, REQUEST, TEXT, Peer, frame
 
@@ -154,6 +158,94 @@ class WrongInput(unittest.TestCase):
         self.assertEqual(done.returncode, 0)
         for flag in ["--listen", "--connect", "--adapter", "--subprotocol"]:
             self.assertIn(flag, done.stdout)
+
+
+class Tls(unittest.TestCase):
+    """The program on both ends of wss."""
+
+    certificate: certificate.Certificate
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.certificate = certificate.make(Path(cls.enterClassContext(tempfile.TemporaryDirectory())))
+
+    def test_a_client_that_is_told_whom_to_trust_echoes_over_wss(self) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate.chain, self.certificate.key)
+        seen: list[bytes] = []
+
+        def converse(plain: socket.socket) -> None:
+            with context.wrap_socket(plain, server_side=True) as connection, connection.makefile("rb") as reader:
+                connection.sendall(accept(b"".join(iter(reader.readline, b"\r\n"))))
+                connection.sendall(b"\x81\x08over TLS")
+                seen.append(reader.read(2 + 4 + 8))
+                connection.sendall(b"\x88\x02" + struct.pack(">H", 1000))
+                seen.append(reader.read(2 + 4 + 2))
+
+        with serving(converse) as url:
+            done = echo.run("--connect", url.replace("ws:", "wss:"), "--tls-roots", str(self.certificate.chain))
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+        self.assertEqual([unmasked(sent) for sent in seen], [b"over TLS", struct.pack(">H", 1000)])
+
+    def test_a_server_that_nobody_vouches_for_is_refused(self) -> None:
+        with echo.Server(*self.certificate.flags) as server, tempfile.TemporaryDirectory() as directory:
+            self.assertTrue(server.url.startswith("wss://"), server.url)
+            other = certificate.make(Path(directory))
+            done = echo.run("--connect", server.url, "--tls-roots", str(other.chain))
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+        self.assertIn(server.url.removeprefix("wss://"), done.stderr)
+
+    def test_the_program_serves_wss(self) -> None:
+        trusted = ssl.create_default_context(cafile=self.certificate.chain)
+        with (
+            echo.Server(*self.certificate.flags) as server,
+            socket.create_connection(("127.0.0.1", server.port), echo.PATIENCE) as plain,
+            trusted.wrap_socket(plain, server_hostname="127.0.0.1") as connection,
+            connection.makefile("rb") as reader,
+        ):
+            connection.sendall(REQUEST)
+            self.assertTrue(b"".join(iter(reader.readline, b"\r\n")).startswith(b"HTTP/1.1 101 "))
+            connection.sendall(frame(0x80 | TEXT, b"hello"))
+            self.assertEqual(reader.read(7), b"\x81\x05hello")
+
+
+class Descriptors(unittest.TestCase):
+    """The system gives no more of them."""
+
+    LIMIT = 60
+
+    def test_the_server_survives_and_goes_on_when_some_are_free_again(self) -> None:
+        with ExitStack() as stack:
+            server = stack.enter_context(echo.Server(descriptors=self.LIMIT))
+            peers: list[socket.socket] = []
+            for _ in range(self.LIMIT + 20):
+                peer = socket.create_connection(("127.0.0.1", server.port), echo.PATIENCE)
+                peers.append(stack.enter_context(peer))
+                peer.sendall(REQUEST)
+            # Who is not accepted now will not be before somebody leaves. A thread of the server takes from a queue
+            # of its own, so that they need not be the last.
+            waiting = without_answer(peers, 1.5)
+            self.assertGreaterEqual(len(waiting), 20)
+            self.assertLess(len(waiting), self.LIMIT)
+            warnings = server.stderr().count("cannot accept connections for now")
+            self.assertEqual(warnings, 1, server.stderr())
+            for peer in peers:
+                if peer not in waiting:
+                    peer.close()
+            self.assertEqual(without_answer(waiting, echo.PATIENCE), [])
+            with Peer(server.port) as late:
+                self.assertTrue(late.echoes())
+
+
+def without_answer(peers: list[socket.socket], patience: float) -> list[socket.socket]:
+    """Those that have nothing to read within `patience` seconds."""
+    deadline = time.monotonic() + patience
+    waiting = list(peers)
+    while waiting and (rest := deadline - time.monotonic()) > 0:
+        ready, _, _ = select.select(waiting, [], [], rest)
+        waiting = [peer for peer in waiting if peer not in ready]
+    return waiting
 
 
 class Signals(unittest.TestCase):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ssl
+import tempfile
 import threading
 import unittest
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
+import certificate
 import echo
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
@@ -93,8 +97,30 @@ class AsClient(unittest.TestCase):
         self.assertEqual(client.close_code, 1009)
 
 
+class AsClientOverTls(AsClient):
+    """The same over wss."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.certificate = certificate.make(Path(cls.enterClassContext(tempfile.TemporaryDirectory())))
+        cls.server = cls.enterClassContext(echo.Server(*cls.certificate.flags))
+
+    def connect(self, **options: Any) -> ClientConnection:
+        trusted = ssl.create_default_context(cafile=self.certificate.chain)
+        return super().connect(ssl=trusted, **options)
+
+    def test_a_server_that_is_not_trusted_is_refused(self) -> None:
+        with self.assertRaises(ssl.SSLCertVerificationError):
+            super().connect(ssl=ssl.create_default_context())
+
+
 class AsServer(unittest.TestCase):
     """Their server, our client: it echoes until the server closes."""
+
+    scheme = "ws"
+    flags: Sequence[str] = ()
+    """What our client is told besides the URL."""
+    context: ssl.SSLContext | None = None
 
     def visit(
         self,
@@ -113,11 +139,12 @@ class AsServer(unittest.TestCase):
                 faults.append(fault)
                 raise
 
-        with serve(watched, "127.0.0.1", 0, max_size=LIMIT, **options) as server:
+        with serve(watched, "127.0.0.1", 0, max_size=LIMIT, ssl=self.context, **options) as server:
             thread = threading.Thread(target=server.serve_forever)
             thread.start()
             try:
-                done = echo.run("--connect", f"{address(server)}{path}", *arguments)
+                url = f"{self.scheme}://{address(server)}{path}"
+                done = echo.run("--connect", url, *self.flags, *arguments)
             finally:
                 server.shutdown()
                 thread.join()
@@ -177,9 +204,22 @@ class AsServer(unittest.TestCase):
         self.assertIn("members only", stderr)
 
 
+class AsServerOverTls(AsServer):
+    """The same over wss."""
+
+    scheme = "wss"
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        made = certificate.make(Path(cls.enterClassContext(tempfile.TemporaryDirectory())))
+        cls.flags = ["--tls-roots", str(made.chain)]
+        cls.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        cls.context.load_cert_chain(made.chain, made.key)
+
+
 def address(server: Server) -> str:
     host, port = server.socket.getsockname()
-    return f"ws://{host}:{port}"
+    return f"{host}:{port}"
 
 
 if __name__ == "__main__":

@@ -94,8 +94,11 @@ class Server:
     by SIGTERM and insists that it exits 0 and did not panic.
     """
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, descriptors: int | None = None) -> None:
+        """`descriptors`: how many the program may have open."""
         self._command = command("--listen", "127.0.0.1:0", *arguments)
+        if descriptors is not None:
+            self._command = ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh", *self._command]
 
     def __enter__(self) -> Server:
         self._stderr = tempfile.TemporaryFile()

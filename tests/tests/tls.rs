@@ -10,6 +10,7 @@ use std::thread;
 use rcgen::date_time_ymd;
 use rustls::{ClientConnection, StreamOwned};
 use sockeye_async::{ConnectOptions, Shutdown};
+use sockeye_core::handshake::Accept;
 use sockeye_core::{Cause, CloseCode, Config};
 use sockeye_tests::adapter::async_std::AsyncStd;
 use sockeye_tests::adapter::mio::Mio;
@@ -49,6 +50,7 @@ on_each_adapter! {
     the_server_ends_with_a_close_notify_behind_its_close,
     a_client_that_leaves_without_a_word_is_an_end_and_no_fault,
     a_server_that_is_shut_down_closes_its_connections_over_tls,
+    a_connection_is_accepted_over_tls_without_a_server,
 }
 
 fn start<A: Adapter>(tls: TlsServer) -> TestServer<A> {
@@ -310,6 +312,44 @@ fn a_server_that_is_shut_down_closes_its_connections_over_tls<A: Adapter>() {
         ws.closed().expect("closed").code
     });
     assert_eq!((dropped, code), (0, CloseCode::GOING_AWAY));
+}
+
+fn a_connection_is_accepted_over_tls_without_a_server<A: Adapter>() {
+    let authority = Authority::make();
+    let tls = authority.server("localhost");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let accept = || {
+        let (stream, _) = listener.accept().expect("a client");
+        let config = Config::default().share().expect("limits");
+        A::accept_tls(stream, &tls, &config, |_| Ok(Accept::new()))
+    };
+    let url = format!("wss://localhost:{}/", address.port());
+    let options = trusting(authority.client());
+    let client = thread::spawn(move || {
+        let mut ws = A::connect(&url, &options).expect("a server");
+        ws.send("hello").expect("open");
+        assert_eq!(ws.recv(), Some("HELLO".into()));
+        ws.close(CloseCode::NORMAL, "").expect("open");
+        assert!(ws.closed().expect("closed").is_clean());
+    });
+    let mut ws = accept().expect("an upgrade");
+    while let Some(message) = ws.recv() {
+        ws.send(message.as_text().expect("text").to_uppercase())
+            .expect("open");
+    }
+    assert!(ws.closed().expect("closed").is_clean());
+    client.join().expect("no panic");
+
+    // One who does not speak TLS is told so in TLS.
+    let mut plain = Raw::silent(address);
+    plain.write(UPGRADE.as_bytes());
+    let refused = accept().err().expect("no TLS");
+    assert_eq!(refused.sentence, TlsError::NotTls.to_string());
+    let mut alert = Vec::new();
+    // The rest of the request is unread, so that the end may be a reset.
+    let _ = plain.0.read_to_end(&mut alert);
+    assert_eq!(alert.first(), Some(&0x15), "{alert:?}");
 }
 
 #[test]

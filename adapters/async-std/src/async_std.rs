@@ -41,6 +41,8 @@ use crate::clock::{Alarm, IoSleep};
 use crate::listener::{self, Spawn, Tcp};
 use crate::stream::Stream;
 
+#[cfg(feature = "tls")]
+pub use crate::connect::accept_tls;
 pub use crate::connect::{accept, connect_over};
 use sockeye_async::MaybeTls;
 #[cfg(feature = "tls")]

@@ -1,6 +1,11 @@
 //! Opening connections over any stream, on either runtime.
 
+#[cfg(feature = "tls")]
+use std::io;
+
 use futures_io::{AsyncRead, AsyncWrite};
+#[cfg(feature = "tls")]
+use sockeye_async::tls::{Tls, TlsServer};
 use sockeye_async::{AcceptError, Clock, ConnectError, MaybeTls, WebSocket};
 use sockeye_core::SharedConfig;
 use sockeye_core::handshake::{Accept, ClientRequest, Request, Response};
@@ -43,5 +48,25 @@ pub async fn accept<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     decide: impl FnOnce(&Request<'_>) -> Result<Accept, Response>,
 ) -> Result<WebSocket<MaybeTls<Stream<S>>, Alarm>, AcceptError> {
     let stream = MaybeTls::plain(Stream::new(stream));
+    sockeye_async::accept(stream, Alarm::default(), config, decide).await
+}
+
+/// Accepts a connection as a server, over any stream below TLS.
+///
+/// As [`accept`]; the handshake of TLS is the first part of all of it.
+///
+/// # Errors
+///
+/// Those of [`accept`]; what was wrong with TLS is the source of an
+/// [`AcceptError::Io`], and a client that spoke it has had its alert.
+#[cfg(feature = "tls")]
+pub async fn accept_tls<S: AsyncRead + AsyncWrite + Unpin + 'static>(
+    stream: S,
+    tls: &TlsServer,
+    config: &SharedConfig,
+    decide: impl FnOnce(&Request<'_>) -> Result<Accept, Response>,
+) -> Result<WebSocket<MaybeTls<Stream<S>>, Alarm>, AcceptError> {
+    let tls = Tls::server(tls).map_err(io::Error::from)?;
+    let stream = MaybeTls::new(Stream::new(stream), Some(tls));
     sockeye_async::accept(stream, Alarm::default(), config, decide).await
 }

@@ -3,6 +3,7 @@
 use core::future::Future;
 use core::pin::Pin;
 use core::task::Poll;
+use core::time::Duration;
 
 use sockeye_core::handshake::{Accept, Response};
 use sockeye_core::{Chunk, Closed, Message};
@@ -22,6 +23,23 @@ pub trait Service: Send + Sync + 'static {
     /// have come. An upgrade that RFC 6455 §4.2.1 does not allow never comes here:
     /// it has its answer already.
     fn on_request(&self, request: &Request<'_>, cx: &mut Opening<'_>) -> Decision<Self::Handler>;
+
+    /// The server is about to take its first connection. Called once.
+    fn on_start(&self) {}
+
+    /// The server is to end, and has `within` for it: close the connections, through their
+    /// [`Peer`](crate::Peer)s, at times that are spread over it, so that their clients do not
+    /// all come back at once.
+    ///
+    /// Called once, and not to wait in; not if the server is dropped. Upgrades are refused from
+    /// here on, everything else goes on. What is still open when the time is over is closed by
+    /// the server; `within` is zero if that begins at once.
+    fn on_drain(&self, within: Duration) {
+        let _ = within;
+    }
+
+    /// The last connection has ended, and there will be no other. Called once.
+    fn on_stop(&self) {}
 
     /// A handler, or `on_request` itself, has panicked; the connection ends with
     /// 1011, or 500, and no other connection is touched.

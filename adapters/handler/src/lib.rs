@@ -170,10 +170,12 @@ pub use router::{Layer, Next, RouteError, Router};
 pub use session::Session;
 
 #[doc(no_inline)]
-pub use sockeye_core::handshake::{Accept, HttpLimits, InvalidField, Response};
+pub use sockeye_core::handshake::{
+    Accept, Forbidden, HttpLimits, InvalidField, InvalidOrigin, OriginPolicy, Response,
+};
 #[doc(no_inline)]
 pub use sockeye_core::{
     Binary, Cause, Chunk, CloseCode, Closed, Config, ConfigError, Delivery, Endpoint, Frame,
     Initiator, Message, MessageKind, Outgoing, Output, OwnedBinary, OwnedMessage, OwnedText,
-    SendError, SharedConfig, Text, Time, Transmit,
+    SendError, SharedConfig, Text, Time, Timeout, Transmit, Violation,
 };

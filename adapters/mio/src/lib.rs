@@ -95,6 +95,7 @@ mod link;
 mod listen;
 mod mailbox;
 mod open;
+mod places;
 mod serve;
 mod socket;
 mod websocket;
@@ -102,6 +103,8 @@ mod wire;
 mod worker;
 
 pub use link::TimedOut;
+#[cfg(feature = "tls")]
+pub use open::accept_tls;
 pub use open::{accept, connect, connect_over};
 pub use serve::{ServeOptions, Server, serve};
 #[cfg(feature = "tls")]

@@ -7,6 +7,8 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 
 use sockeye_common::opening::{Answer, ClientOpening, Opened, ServerOpening, Target};
+#[cfg(feature = "tls")]
+use sockeye_common::tls::{Tls, TlsServer};
 use sockeye_common::{AcceptError, ConnectError, ConnectOptions, scratch};
 use sockeye_core::handshake::{Accept, ClientRequest, Host, Request, Response};
 use sockeye_core::{Connection, SharedConfig, Time};
@@ -76,8 +78,36 @@ pub fn accept(
     config: &SharedConfig,
     decide: impl FnOnce(&Request<'_>) -> Result<Accept, Response>,
 ) -> Result<WebSocket, AcceptError> {
+    accept_over(stream, Layer::default(), config, decide)
+}
+
+/// Accepts a connection as a server, over a socket below TLS.
+///
+/// As [`accept`]; the handshake of TLS is the first part of all of it.
+///
+/// # Errors
+///
+/// Those of [`accept`]; what was wrong with TLS is the source of an
+/// [`AcceptError::Io`], and a client that spoke it has had its alert.
+#[cfg(feature = "tls")]
+pub fn accept_tls(
+    stream: TcpStream,
+    tls: &TlsServer,
+    config: &SharedConfig,
+    decide: impl FnOnce(&Request<'_>) -> Result<Accept, Response>,
+) -> Result<WebSocket, AcceptError> {
+    let tls = Tls::server(tls).map_err(io::Error::from)?;
+    accept_over(stream, Some(tls), config, decide)
+}
+
+fn accept_over(
+    stream: TcpStream,
+    layer: Layer,
+    config: &SharedConfig,
+    decide: impl FnOnce(&Request<'_>) -> Result<Accept, Response>,
+) -> Result<WebSocket, AcceptError> {
     let deadline = now() + config.handshake_timeout;
-    let mut line = Line::new(stream, Layer::default())?;
+    let mut line = Line::new(stream, layer)?;
     let answer = receive(&mut line, ServerOpening::new(config, decide, deadline))?;
     let mut out = Vec::new();
     answer.response().encode(&mut out);

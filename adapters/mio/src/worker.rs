@@ -11,7 +11,7 @@ use mio::{Events, Interest, Poll, Token};
 #[cfg(feature = "tls")]
 use sockeye_common::tls::{Tls, TlsServer};
 use sockeye_common::{
-    ACCEPTS, BACK_OFF, DeadlineHeap, Gate, Phase, ServerState, is_of_one_connection,
+    ACCEPTS, BACK_OFF, DeadlineHeap, Ending, Gate, Phase, ServerState, is_of_one_connection,
 };
 use sockeye_core::{Deadline, SharedConfig, Time};
 use sockeye_handler::{Address, Service, Session};
@@ -19,6 +19,7 @@ use sockeye_handler::{Address, Service, Session};
 use crate::clock::now;
 use crate::connection::Connection;
 use crate::mailbox::Mailbox;
+use crate::places::Places;
 use crate::socket::{Layer, Socket};
 use crate::wire::Wire;
 
@@ -30,7 +31,7 @@ const LISTENER: Token = Token(usize::MAX - 1);
 const MAILBOX: Token = Token(usize::MAX);
 
 /// What the threads of a server share.
-pub(crate) struct Shared<S> {
+pub(crate) struct Shared<S: Service> {
     pub(crate) service: Arc<Gate<S>>,
     pub(crate) config: SharedConfig,
     pub(crate) state: Arc<ServerState>,
@@ -40,7 +41,7 @@ pub(crate) struct Shared<S> {
     pub(crate) tls: Option<TlsServer>,
 }
 
-impl<S> Shared<S> {
+impl<S: Service> Shared<S> {
     /// What a new connection speaks; `None` if it cannot.
     #[cfg(feature = "tls")]
     fn layer(&self) -> Option<Layer> {
@@ -89,10 +90,10 @@ pub(crate) struct Worker<S: Service> {
     /// said otherwise.
     acceptable: bool,
     back_off: Option<Time>,
-    /// What is left of them is dropped then.
-    drop_at: Option<Time>,
-    connections: Vec<Option<Connection<S>>>,
-    vacant: Vec<u32>,
+    ending: Ending,
+    /// The last phase in which the connections were told something.
+    told: Phase,
+    connections: Places<Connection<S>>,
     /// Who has something to do.
     queue: VecDeque<u32>,
     deadlines: DeadlineHeap,
@@ -107,9 +108,9 @@ impl<S: Service> Worker<S> {
             listener: Some(bench.listener),
             acceptable: false,
             back_off: None,
-            drop_at: None,
-            connections: Vec::new(),
-            vacant: Vec::new(),
+            ending: Ending::default(),
+            told: Phase::Serving,
+            connections: Places::default(),
             queue: VecDeque::new(),
             deadlines: DeadlineHeap::default(),
             mailbox: bench.mailbox,
@@ -130,13 +131,25 @@ impl<S: Service> Worker<S> {
             self.note(&events);
             self.wake(&mut woken);
             self.ring(now);
-            match self.shared.state.phase() {
+            self.shared.service.tell_end();
+            if self.ending.advance(&self.shared.state, now) {
+                self.announce();
+            }
+            let phase = self.shared.state.phase();
+            match phase {
                 Phase::Serving => self.accept(now),
-                Phase::Closing => self.close(now),
+                Phase::Draining | Phase::Expelling => {
+                    self.accept(now);
+                    self.close(phase, now);
+                }
+                Phase::Closing => {
+                    self.listener = None;
+                    self.close(phase, now);
+                }
                 Phase::Aborting => return self.abort(now),
             }
             self.take_turns();
-            if self.drop_at.is_some() && self.is_empty() {
+            if phase == Phase::Closing && self.is_empty() {
                 return;
             }
         }
@@ -162,7 +175,7 @@ impl<S: Service> Worker<S> {
     fn next_deadline(&self, now: Time) -> Option<Time> {
         let deadline = self.deadlines.next().and_then(Deadline::time);
         let back_off = self.back_off.filter(|until| *until > now);
-        [deadline, back_off, self.drop_at]
+        [deadline, back_off, self.ending.next(now)]
             .into_iter()
             .flatten()
             .min()
@@ -177,7 +190,7 @@ impl<S: Service> Worker<S> {
                 Token(place) => {
                     // An event may be late for a connection that has gone.
                     let place = place as u32;
-                    if let Some(connection) = get(&mut self.connections, place)
+                    if let Some(connection) = self.connections.get_mut(place)
                         && connection.note(event)
                     {
                         enqueue(&mut self.queue, connection, place);
@@ -190,7 +203,7 @@ impl<S: Service> Worker<S> {
     /// Takes over what other threads say.
     fn wake(&mut self, woken: &mut Vec<u32>) {
         for place in woken.drain(..) {
-            if let Some(connection) = get(&mut self.connections, place) {
+            if let Some(connection) = self.connections.get_mut(place) {
                 connection.set_woken();
                 enqueue(&mut self.queue, connection, place);
             }
@@ -200,7 +213,7 @@ impl<S: Service> Worker<S> {
     /// Takes over what the clock says.
     fn ring(&mut self, now: Time) {
         while let Some(place) = self.deadlines.pop_due(now) {
-            if let Some(connection) = get(&mut self.connections, place) {
+            if let Some(connection) = self.connections.get_mut(place) {
                 connection.set_due();
                 enqueue(&mut self.queue, connection, place);
             }
@@ -228,7 +241,7 @@ impl<S: Service> Worker<S> {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.acceptable = false,
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept connections for now");
+                    self.shared.state.warn_of_accepting(&error, now);
                     self.back_off = Some(now + BACK_OFF);
                 }
             }
@@ -242,15 +255,11 @@ impl<S: Service> Worker<S> {
         let Some(layer) = self.shared.layer() else {
             return;
         };
-        let place = self.vacant.pop().unwrap_or_else(|| {
-            self.connections.push(None);
-            self.connections.len() as u32 - 1
-        });
+        let place = self.connections.next_vacant();
         let interest = Interest::READABLE | Interest::WRITABLE;
         let registry = self.poll.registry();
         if let Err(error) = registry.register(&mut stream, Token(place as usize), interest) {
             tracing::warn!(%error, "cannot take a connection");
-            self.vacant.push(place);
             return;
         }
         self.shared.state.enter();
@@ -259,9 +268,7 @@ impl<S: Service> Worker<S> {
         let session = Session::new(service, config, Address::from(address), now);
         let connection = Connection::new(session, Wire::new(Socket::new(stream, layer)));
         arm(&mut self.deadlines, &connection, place);
-        if let Some(slot) = self.connections.get_mut(place as usize) {
-            *slot = Some(connection);
-        }
+        self.connections.fill(connection);
     }
 
     /// Gives everybody who has something to do one turn.
@@ -270,7 +277,7 @@ impl<S: Service> Worker<S> {
             let Some(place) = self.queue.pop_front() else {
                 return;
             };
-            let Some(connection) = get(&mut self.connections, place) else {
+            let Some(connection) = self.connections.get_mut(place) else {
                 continue;
             };
             connection.is_queued = false;
@@ -289,10 +296,8 @@ impl<S: Service> Worker<S> {
 
     /// Drops a connection.
     fn remove(&mut self, place: u32) {
-        let slot = self.connections.get_mut(place as usize);
-        if let Some(connection) = slot.and_then(Option::take) {
+        if let Some(connection) = self.connections.take(place) {
             drop(connection);
-            self.vacant.push(place);
             self.deadlines.arm(place, Deadline::NEVER);
             self.leave();
         }
@@ -300,30 +305,31 @@ impl<S: Service> Worker<S> {
 
     fn leave(&self) {
         if self.shared.state.leave() {
-            for mailbox in self.shared.mailboxes.iter() {
-                mailbox.announce();
-            }
+            self.announce();
         }
     }
 
-    /// Closes all connections, the first time, and drops what is left at the end.
-    fn close(&mut self, now: Time) {
+    /// Has every thread look at what the server does.
+    fn announce(&self) {
+        for mailbox in self.shared.mailboxes.iter() {
+            mailbox.announce();
+        }
+    }
+
+    /// Closes the connections that this phase closes, when it begins.
+    fn close(&mut self, phase: Phase, now: Time) {
+        if self.told == phase {
+            return;
+        }
+        self.told = phase;
         let shared = Arc::clone(&self.shared);
         let Some(shutdown) = shared.state.shutdown() else {
             return;
         };
-        match self.drop_at {
-            Some(at) if at <= now => self.abort(now),
-            Some(_) => {}
-            None => {
-                self.drop_at = Some(now + shutdown.timeout);
-                self.listener = None;
-                for (place, slot) in self.connections.iter_mut().enumerate() {
-                    if let Some(connection) = slot {
-                        connection.close(shutdown, now);
-                        enqueue(&mut self.queue, connection, place as u32);
-                    }
-                }
+        for (place, connection) in self.connections.iter_mut() {
+            if phase == Phase::Closing || (phase == Phase::Expelling && connection.is_open()) {
+                connection.close(shutdown, now);
+                enqueue(&mut self.queue, connection, place);
             }
         }
     }
@@ -331,8 +337,8 @@ impl<S: Service> Worker<S> {
     /// Drops all connections.
     fn abort(&mut self, now: Time) {
         self.listener = None;
-        for place in 0..self.connections.len() as u32 {
-            if let Some(connection) = get(&mut self.connections, place) {
+        for place in 0..self.connections.end() {
+            if let Some(connection) = self.connections.get_mut(place) {
                 self.shared.state.count_aborted();
                 connection.abort(now);
                 self.remove(place);
@@ -341,24 +347,20 @@ impl<S: Service> Worker<S> {
     }
 
     fn is_empty(&self) -> bool {
-        self.vacant.len() == self.connections.len()
+        self.connections.len() == 0
     }
 }
 
 /// However a thread ends, its connections do not count any more.
 impl<S: Service> Drop for Worker<S> {
     fn drop(&mut self) {
-        for _ in 0..self.connections.drain(..).flatten().count() {
+        let connections = core::mem::take(&mut self.connections);
+        let count = connections.len();
+        drop(connections);
+        for _ in 0..count {
             self.leave();
         }
     }
-}
-
-fn get<S: Service>(
-    connections: &mut [Option<Connection<S>>],
-    place: u32,
-) -> Option<&mut Connection<S>> {
-    connections.get_mut(place as usize)?.as_mut()
 }
 
 fn enqueue<S: Service>(queue: &mut VecDeque<u32>, connection: &mut Connection<S>, place: u32) {

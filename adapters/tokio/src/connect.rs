@@ -3,6 +3,8 @@
 use core::net::SocketAddr;
 use std::io;
 
+#[cfg(feature = "tls")]
+use sockeye_async::tls::{Tls, TlsServer};
 use sockeye_async::{AcceptError, Clock, ConnectError, ConnectOptions, Dial, MaybeTls, connect_to};
 use sockeye_core::SharedConfig;
 use sockeye_core::handshake::{Accept, ClientRequest, Request, Response};
@@ -62,6 +64,26 @@ pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     decide: impl FnOnce(&Request<'_>) -> Result<Accept, Response>,
 ) -> Result<WebSocket<S>, AcceptError> {
     let stream = MaybeTls::plain(Stream::new(stream));
+    sockeye_async::accept(stream, Alarm::default(), config, decide).await
+}
+
+/// Accepts a connection as a server, over any stream below TLS.
+///
+/// As [`accept`]; the handshake of TLS is the first part of all of it.
+///
+/// # Errors
+///
+/// Those of [`accept`]; what was wrong with TLS is the source of an
+/// [`AcceptError::Io`], and a client that spoke it has had its alert.
+#[cfg(feature = "tls")]
+pub async fn accept_tls<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    tls: &TlsServer,
+    config: &SharedConfig,
+    decide: impl FnOnce(&Request<'_>) -> Result<Accept, Response>,
+) -> Result<WebSocket<S>, AcceptError> {
+    let tls = Tls::server(tls).map_err(io::Error::from)?;
+    let stream = MaybeTls::new(Stream::new(stream), Some(tls));
     sockeye_async::accept(stream, Alarm::default(), config, decide).await
 }
 

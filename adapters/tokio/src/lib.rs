@@ -39,6 +39,8 @@ mod serve;
 mod stream;
 
 pub use clock::{Alarm, TokioClock, TokioSleep};
+#[cfg(feature = "tls")]
+pub use connect::accept_tls;
 pub use connect::{accept, connect, connect_over};
 pub use serve::{listen, serve};
 #[cfg(feature = "tls")]

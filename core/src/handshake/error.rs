@@ -35,6 +35,9 @@ pub enum HandshakeError {
     LengthRequired,
     /// The body is longer than [`HttpLimits::body`](super::HttpLimits::body): 413.
     BodyTooLong,
+    /// The client waits for a 100 before it sends the body, which is none of the answers that
+    /// are given here; it will send the body with the next request: 417.
+    Expectation,
     /// The request does not ask for an upgrade to WebSocket: 426, which says that it must.
     NotUpgrade,
     /// An upgrade whose method is not `GET`: 405.
@@ -49,7 +52,7 @@ pub enum HandshakeError {
     DuplicateVersion,
     /// `Sec-WebSocket-Key` is missing, repeated, or not 16 bytes in base64: 400.
     Key,
-    /// `Origin` is repeated: 400.
+    /// `Origin` is repeated: 403.
     DuplicateOrigin,
     /// `Sec-WebSocket-Protocol` holds something else than tokens: 400.
     Subprotocol,
@@ -90,14 +93,16 @@ impl HandshakeError {
             | Self::Connection
             | Self::DuplicateVersion
             | Self::Key
-            | Self::DuplicateOrigin
             | Self::Subprotocol
             | Self::Eof => 400,
+            // RFC 6455 §4.2.2: what an origin is answered that is not acceptable.
+            Self::DuplicateOrigin => 403,
             Self::Method => 405,
             Self::TimedOut => 408,
             Self::LengthRequired => 411,
             Self::BodyTooLong => 413,
             Self::LineTooLong => 414,
+            Self::Expectation => 417,
             Self::NotUpgrade | Self::Version => 426,
             Self::TooManyFields | Self::HeadTooLong => 431,
             Self::HttpVersion => 505,
@@ -121,6 +126,7 @@ impl fmt::Display for HandshakeError {
             Self::ContentLength => "the length of the body is malformed or contradictory",
             Self::LengthRequired => "a body needs a Content-Length",
             Self::BodyTooLong => "the body is too long",
+            Self::Expectation => "a body is to be sent without asking first",
             Self::NotUpgrade => {
                 "this is a WebSocket endpoint: the request needs Upgrade: websocket"
             }

@@ -19,6 +19,8 @@ pub struct OriginPolicy {
     any_origin: bool,
     origins: Vec<Box<str>>,
     hosts: Vec<Box<str>>,
+    /// Beside `hosts`, if there are any.
+    addresses: bool,
 }
 
 impl OriginPolicy {
@@ -55,12 +57,36 @@ impl OriginPolicy {
         Ok(self)
     }
 
-    /// Decides on a request.
+    /// Answers to every IP address, too, beside the names of [`host`](Self::host).
+    ///
+    /// No page can make an address of its own lead elsewhere.
+    pub fn addresses(mut self) -> Self {
+        self.addresses = true;
+        self
+    }
+
+    /// Decides on an upgrade.
     pub fn check(&self, request: &Request<'_>) -> Result<(), Forbidden> {
-        let host = request.host().and_then(|host| Authority::parse(host).ok());
-        if !self.hosts.is_empty() && !host.is_some_and(|host| self.answers_to(host.host)) {
-            return Err(Forbidden::Host);
+        self.check_host(request.host())?;
+        self.check_origin(request, request.host())
+    }
+
+    /// Decides whether the server answers to this name, the value of `Host`: what there is to
+    /// check of a request that is no upgrade.
+    pub fn check_host(&self, host: Option<&str>) -> Result<(), Forbidden> {
+        if self.hosts.is_empty() {
+            return Ok(());
         }
+        match host.and_then(|host| Authority::parse(host).ok()) {
+            Some(host) if self.answers_to(host.host) => Ok(()),
+            Some(_) | None => Err(Forbidden::Host),
+        }
+    }
+
+    /// Decides whether the page may connect, given the name that it knows the server by: the
+    /// request's own, or what a proxy has replaced.
+    pub fn check_origin(&self, request: &Request<'_>, host: Option<&str>) -> Result<(), Forbidden> {
+        let host = host.and_then(|host| Authority::parse(host).ok());
         let mut origins = request.values("Origin");
         let Some(origin) = origins.next() else {
             return Ok(());
@@ -80,6 +106,9 @@ impl OriginPolicy {
     }
 
     fn answers_to(&self, host: Host<'_>) -> bool {
+        if self.addresses && host.ip().is_some() {
+            return true;
+        }
         let mut listed = self
             .hosts
             .iter()

@@ -267,6 +267,15 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// Whether the client asks before it sends the body (RFC 9110 §10.1.1; in HTTP/1.0 it means
+    /// nothing).
+    pub(super) fn asks_to_continue(&self) -> bool {
+        self.version == Version::Http11
+            && self
+                .values("Expect")
+                .any(|value| names(value, "100-continue"))
+    }
+
     /// The target from its path on.
     fn resource(&self) -> &'a str {
         if self.target.starts_with('/') {

@@ -181,6 +181,9 @@ fn body_length(request: &Request<'_>, limits: &HttpLimits) -> Result<usize, Hand
     match request.body_length()? {
         BodyLength::None => Ok(0),
         BodyLength::Bytes(length) => match usize::try_from(length) {
+            // RFC 9110 §10.1.1: such a request MUST get a 100 or a final answer. Only the latter
+            // is given here, whether or not the body has come all the same.
+            Ok(1..) if request.asks_to_continue() => Err(HandshakeError::Expectation),
             Ok(length) if length <= limits.body => Ok(length),
             _ => Err(HandshakeError::BodyTooLong),
         },

@@ -144,7 +144,10 @@ struct Payload {
     opcode: Opcode,
     fin: bool,
     /// It belongs to a compressed message.
-    #[cfg(feature = "deflate")]
+    #[cfg_attr(
+        not(feature = "deflate"),
+        expect(dead_code, reason = "without the feature there is none")
+    )]
     compressed: bool,
     remaining: u64,
     /// Rotated to the next byte; zero if the payload is not masked.
@@ -424,7 +427,6 @@ impl Receiver {
         self.open.get_or_insert_default().frame = Some(Payload {
             opcode: header.opcode,
             fin: header.fin,
-            #[cfg(feature = "deflate")]
             compressed,
             remaining: header.len,
             key,

@@ -9,6 +9,7 @@ use sockeye_async_std::{IoSleep, Stream};
 use sockeye_core::SharedConfig;
 use sockeye_core::handshake::{Accept, Request, Response};
 use sockeye_handler::Service;
+use sockeye_tokio::TlsServer;
 
 use super::asynchronous::{Blocking, BlockingServer, Runtime};
 use super::{Adapter, Failure};
@@ -49,6 +50,18 @@ impl Adapter for AsyncStd {
         Blocking::accepted(Self::block_on(async {
             let stream = TcpStream::from(stream);
             adapter::accept(stream, config, decide).await
+        }))
+    }
+
+    fn accept_tls(
+        stream: std::net::TcpStream,
+        tls: &TlsServer,
+        config: &SharedConfig,
+        decide: impl FnOnce(&Request<'_>) -> Result<Accept, Response>,
+    ) -> Result<Blocking<Self>, Failure> {
+        Blocking::accepted(Self::block_on(async {
+            let stream = TcpStream::from(stream);
+            adapter::accept_tls(stream, tls, config, decide).await
         }))
     }
 }

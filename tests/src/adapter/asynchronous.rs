@@ -13,7 +13,7 @@ use sockeye_async::{
 use sockeye_core::handshake::Response;
 use sockeye_core::{CloseCode, Closed, Incoming, OwnedMessage, SendError};
 
-use super::{Failure, Running, Socket};
+use super::{Failure, RecvHalf, Running, SendHalf, Socket};
 
 /// A runtime, to block on.
 pub trait Runtime: Send + 'static {
@@ -31,6 +31,11 @@ pub trait Runtime: Send + 'static {
 pub struct Blocking<R: Runtime>(WebSocket<R::Transport, Alarm<R::Sleep>>);
 
 impl<R: Runtime> Blocking<R> {
+    /// The connection itself, to be awaited.
+    pub fn into_inner(self) -> WebSocket<R::Transport, Alarm<R::Sleep>> {
+        self.0
+    }
+
     pub(crate) fn connected(
         result: Result<WebSocket<R::Transport, Alarm<R::Sleep>>, ConnectError>,
     ) -> Result<Self, Failure> {
@@ -57,6 +62,14 @@ impl<R: Runtime> Blocking<R> {
 }
 
 impl<R: Runtime> Socket for Blocking<R> {
+    type Sender = BlockingSender<R>;
+    type Receiver = BlockingReceiver<R>;
+
+    fn split(self) -> (BlockingSender<R>, BlockingReceiver<R>) {
+        let (sender, receiver) = self.0.split();
+        (BlockingSender(sender), BlockingReceiver(receiver))
+    }
+
     fn recv(&mut self) -> Option<OwnedMessage> {
         R::block_on(self.0.recv())
     }
@@ -106,6 +119,36 @@ impl<R: Runtime> Socket for Blocking<R> {
 
     fn response(&self) -> Option<&Response> {
         self.0.response()
+    }
+}
+
+/// The sending half of a connection on `R`.
+pub struct BlockingSender<R: Runtime>(sockeye_async::SendHalf<R::Transport, Alarm<R::Sleep>>);
+
+impl<R: Runtime> SendHalf for BlockingSender<R> {
+    fn send(&mut self, message: impl Into<OwnedMessage>) -> Result<(), SendError> {
+        R::block_on(self.0.send(message.into()))
+    }
+
+    fn flush(&mut self) -> Result<(), SendError> {
+        R::block_on(self.0.flush())
+    }
+
+    fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
+        R::block_on(self.0.close(code, reason))
+    }
+}
+
+/// The receiving half of a connection on `R`.
+pub struct BlockingReceiver<R: Runtime>(sockeye_async::RecvHalf<R::Transport, Alarm<R::Sleep>>);
+
+impl<R: Runtime> RecvHalf for BlockingReceiver<R> {
+    fn recv(&mut self) -> Option<OwnedMessage> {
+        R::block_on(self.0.recv())
+    }
+
+    fn closed(&self) -> Option<&Closed> {
+        self.0.closed()
     }
 }
 

@@ -8,9 +8,9 @@ use sockeye_async::{ConnectOptions, ServeOptions, Shutdown};
 use sockeye_core::handshake::{Accept, Request, Response};
 use sockeye_core::{CloseCode, Closed, Incoming, OwnedMessage, SendError, SharedConfig};
 use sockeye_handler::Service;
-use sockeye_mio::{AcceptError, ConnectError, Server, WebSocket};
+use sockeye_mio::{AcceptError, ConnectError, Server, TlsServer, WebSocket};
 
-use super::{Adapter, Failure, Running, Socket};
+use super::{Adapter, Failure, RecvHalf, Running, SendHalf, Socket};
 
 /// mio.
 pub struct Mio;
@@ -45,16 +45,27 @@ impl Adapter for Mio {
         config: &SharedConfig,
         decide: impl FnOnce(&Request<'_>) -> Result<Accept, Response>,
     ) -> Result<Plain, Failure> {
-        sockeye_mio::accept(stream, config, decide)
-            .map(Plain)
-            .map_err(|error| {
-                let response = match &error {
-                    AcceptError::Refused(response) => Some(response.clone()),
-                    _ => None,
-                };
-                Failure::new(&error, response)
-            })
+        accepted(sockeye_mio::accept(stream, config, decide))
     }
+
+    fn accept_tls(
+        stream: TcpStream,
+        tls: &TlsServer,
+        config: &SharedConfig,
+        decide: impl FnOnce(&Request<'_>) -> Result<Accept, Response>,
+    ) -> Result<Plain, Failure> {
+        accepted(sockeye_mio::accept_tls(stream, tls, config, decide))
+    }
+}
+
+fn accepted(result: Result<WebSocket, AcceptError>) -> Result<Plain, Failure> {
+    result.map(Plain).map_err(|error| {
+        let response = match &error {
+            AcceptError::Refused(response) => Some(response.clone()),
+            _ => None,
+        };
+        Failure::new(&error, response)
+    })
 }
 
 /// A server.
@@ -78,6 +89,14 @@ impl Running for Loops {
 pub struct Plain(WebSocket);
 
 impl Socket for Plain {
+    type Sender = PlainSender;
+    type Receiver = PlainReceiver;
+
+    fn split(self) -> (PlainSender, PlainReceiver) {
+        let (sender, receiver) = self.0.split();
+        (PlainSender(sender), PlainReceiver(receiver))
+    }
+
     fn recv(&mut self) -> Option<OwnedMessage> {
         self.0.recv()
     }
@@ -112,5 +131,35 @@ impl Socket for Plain {
 
     fn response(&self) -> Option<&Response> {
         self.0.response()
+    }
+}
+
+/// The sending half of a connection.
+pub struct PlainSender(sockeye_mio::SendHalf);
+
+impl SendHalf for PlainSender {
+    fn send(&mut self, message: impl Into<OwnedMessage>) -> Result<(), SendError> {
+        self.0.send(message.into())
+    }
+
+    fn flush(&mut self) -> Result<(), SendError> {
+        self.0.flush()
+    }
+
+    fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
+        self.0.close(code, reason)
+    }
+}
+
+/// The receiving half of a connection.
+pub struct PlainReceiver(sockeye_mio::RecvHalf);
+
+impl RecvHalf for PlainReceiver {
+    fn recv(&mut self) -> Option<OwnedMessage> {
+        self.0.recv()
+    }
+
+    fn closed(&self) -> Option<&Closed> {
+        self.0.closed()
     }
 }

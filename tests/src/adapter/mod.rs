@@ -1,9 +1,8 @@
 //! What an adapter must do to be tested: the same things under the same names, and
 //! blocking, so that one suite can be mounted for each.
 
-mod asynchronous;
-
 pub mod async_std;
+pub mod asynchronous;
 pub mod mio;
 pub mod smol;
 pub mod tokio;
@@ -17,6 +16,7 @@ use sockeye_async::{ConnectOptions, ServeOptions, Shutdown};
 use sockeye_core::handshake::{Accept, Request, Response};
 use sockeye_core::{CloseCode, Closed, Incoming, OwnedMessage, SendError, SharedConfig};
 use sockeye_handler::Service;
+use sockeye_tokio::TlsServer;
 
 /// An adapter under test.
 pub trait Adapter: Sized + 'static {
@@ -46,6 +46,18 @@ pub trait Adapter: Sized + 'static {
         config: &SharedConfig,
         decide: impl FnOnce(&Request<'_>) -> Result<Accept, Response>,
     ) -> Result<Self::WebSocket, Failure>;
+
+    /// Accepts a connection below TLS.
+    ///
+    /// # Errors
+    ///
+    /// Those of the adapter.
+    fn accept_tls(
+        stream: TcpStream,
+        tls: &TlsServer,
+        config: &SharedConfig,
+        decide: impl FnOnce(&Request<'_>) -> Result<Accept, Response>,
+    ) -> Result<Self::WebSocket, Failure>;
 }
 
 /// A server that runs until it is shut down or dropped.
@@ -62,6 +74,15 @@ pub trait Running {
 
 /// A connection to receive from and send to.
 pub trait Socket: Send + 'static {
+    /// What [`split`](Self::split) gives to send to ...
+    type Sender: SendHalf;
+
+    /// ... and to receive from.
+    type Receiver: RecvHalf;
+
+    /// For two threads.
+    fn split(self) -> (Self::Sender, Self::Receiver);
+
     /// The next message; `None` once the connection has ended.
     fn recv(&mut self) -> Option<OwnedMessage>;
 
@@ -100,6 +121,39 @@ pub trait Socket: Send + 'static {
 
     /// The server's response, on a client.
     fn response(&self) -> Option<&Response>;
+}
+
+/// The sending half of a connection.
+pub trait SendHalf: Send + 'static {
+    /// Sends a message.
+    ///
+    /// # Errors
+    ///
+    /// Those of the core.
+    fn send(&mut self, message: impl Into<OwnedMessage>) -> Result<(), SendError>;
+
+    /// Waits until what was sent has left.
+    ///
+    /// # Errors
+    ///
+    /// Those of the core.
+    fn flush(&mut self) -> Result<(), SendError>;
+
+    /// Closes, and waits for the end.
+    ///
+    /// # Errors
+    ///
+    /// Those of the core.
+    fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError>;
+}
+
+/// The receiving half of a connection.
+pub trait RecvHalf: Send + 'static {
+    /// The next message; `None` once the connection has ended.
+    fn recv(&mut self) -> Option<OwnedMessage>;
+
+    /// How it ended.
+    fn closed(&self) -> Option<&Closed>;
 }
 
 /// Why there is no connection, whichever adapter says so.

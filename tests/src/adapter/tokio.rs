@@ -8,7 +8,7 @@ use sockeye_core::SharedConfig;
 use sockeye_core::handshake::{Accept, Request, Response};
 use sockeye_handler::Service;
 use sockeye_tokio as adapter;
-use sockeye_tokio::{Stream, TokioSleep};
+use sockeye_tokio::{Stream, TlsServer, TokioSleep};
 use tokio::net::TcpStream;
 
 use super::asynchronous::{Blocking, BlockingServer, Runtime};
@@ -61,6 +61,19 @@ impl Adapter for Tokio {
             stream.set_nonblocking(true).expect("a socket");
             let stream = TcpStream::from_std(stream).expect("a socket");
             adapter::accept(stream, config, decide).await
+        }))
+    }
+
+    fn accept_tls(
+        stream: std::net::TcpStream,
+        tls: &TlsServer,
+        config: &SharedConfig,
+        decide: impl FnOnce(&Request<'_>) -> Result<Accept, Response>,
+    ) -> Result<Blocking<Self>, Failure> {
+        Blocking::accepted(Self::block_on(async {
+            stream.set_nonblocking(true).expect("a socket");
+            let stream = TcpStream::from_std(stream).expect("a socket");
+            adapter::accept_tls(stream, tls, config, decide).await
         }))
     }
 }

@@ -174,6 +174,7 @@ fn every_error_has_an_answer_that_ends_the_connection() {
         (E::ContentLength, 400),
         (E::LengthRequired, 411),
         (E::BodyTooLong, 413),
+        (E::Expectation, 417),
         (E::NotUpgrade, 426),
         (E::Method, 405),
         (E::UpgradeBody, 400),
@@ -181,7 +182,7 @@ fn every_error_has_an_answer_that_ends_the_connection() {
         (E::Version, 426),
         (E::DuplicateVersion, 400),
         (E::Key, 400),
-        (E::DuplicateOrigin, 400),
+        (E::DuplicateOrigin, 403),
         (E::Subprotocol, 400),
         (E::TimedOut, 408),
         (E::Eof, 400),
@@ -328,7 +329,7 @@ fn a_body_arrives_with_its_request() {
 
 #[test]
 fn bodies_without_a_plain_length_are_refused() {
-    let matrix: [(&str, Result<&[u8], E>); 12] = [
+    let matrix: [(&str, Result<&[u8], E>); 14] = [
         ("Content-Length: 0", Ok(b"")),
         ("Content-Length: 00005", Ok(b"01234")),
         ("Content-Length:", Err(E::ContentLength)),
@@ -350,6 +351,11 @@ fn bodies_without_a_plain_length_are_refused() {
         ),
         ("Transfer-Encoding: chunked", Err(E::LengthRequired)),
         ("Transfer-Encoding: identity", Err(E::LengthRequired)),
+        (
+            "Content-Length: 5\r\nExpect: 100-Continue",
+            Err(E::Expectation),
+        ),
+        ("Content-Length: 0\r\nExpect: 100-continue", Ok(b"")),
     ];
     for (fields, answer) in matrix {
         let input = format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n0123456789");

@@ -1,9 +1,12 @@
 //! The suite. `Adapter` is the one that it is mounted for.
 
 mod broadcast;
+mod ending;
 mod facades;
+mod halves;
 mod handshake;
+mod presence;
 mod serving;
-mod sockets;
+pub(crate) mod sockets;
 
 use super::Adapter;

@@ -15,7 +15,7 @@ use super::Adapter;
 type WebSocket = <Adapter as sockeye_tests::adapter::Adapter>::WebSocket;
 
 /// Two ends of one connection: server, client.
-fn pair(config: Config) -> (WebSocket, WebSocket) {
+pub(crate) fn pair(config: Config) -> (WebSocket, WebSocket) {
     let config = config.share().expect("valid limits");
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("ws://{}/", listener.local_addr().expect("bound"));
@@ -39,7 +39,7 @@ fn raw(config: &SharedConfig) -> (WebSocket, Raw) {
 }
 
 /// Echoes until the end.
-fn echo(mut ws: WebSocket) -> JoinHandle<WebSocket> {
+pub(crate) fn echo(mut ws: WebSocket) -> JoinHandle<WebSocket> {
     thread::spawn(move || {
         while let Some(message) = ws.recv() {
             if ws.send(message).is_err() {

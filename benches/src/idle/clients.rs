@@ -1,0 +1,110 @@
+//! Many clients in a process of their own: a process has only so many descriptors.
+
+use std::io::{self, BufRead, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use socket2::{Domain, Socket, Type};
+
+use crate::wire::{self, Kind};
+
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n\
+    Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+const MESSAGE: &[u8] = b"sixteen bytes...";
+
+trait Stream: Read + Write {}
+impl<S: Read + Write> Stream for S {}
+
+/// Does what standard input says, a line at a time: `open COUNT`, `echo`, `close`.
+pub fn run(port: u16, roots: Option<PathBuf>) -> io::Result<()> {
+    let tls = roots.map(config);
+    let mut clients: Vec<Box<dyn Stream>> = Vec::new();
+    for line in io::stdin().lock().lines() {
+        let line = line?;
+        match line.split_once(' ').unwrap_or((&line, "")) {
+            ("open", count) => {
+                for number in 0..count.parse().map_err(io::Error::other)? {
+                    let stream = connect(port, number)?;
+                    clients.push(match &tls {
+                        None => open(stream)?,
+                        Some(config) => open(secure(config, stream)?)?,
+                    });
+                }
+            }
+            ("echo", _) => clients.iter_mut().try_for_each(echo)?,
+            ("close", _) => clients.clear(),
+            _ => return Err(io::Error::other(line)),
+        }
+        println!("done");
+    }
+    Ok(())
+}
+
+/// From one of several addresses, each of which has its own ports.
+fn connect(port: u16, number: usize) -> io::Result<TcpStream> {
+    let source = Ipv4Addr::new(127, 0, 1, (number % 16 + 1) as u8);
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.bind(&SocketAddr::new(IpAddr::V4(source), 0).into())?;
+    socket.connect(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into())?;
+    socket.set_tcp_nodelay(true)?;
+    Ok(socket.into())
+}
+
+fn config(roots: PathBuf) -> Arc<ClientConfig> {
+    let mut store = RootCertStore::empty();
+    let root = CertificateDer::from_pem_file(roots).expect("a certificate");
+    store.add(root).expect("a certificate");
+    let config = ClientConfig::builder_with_provider(ring::default_provider().into())
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(store)
+        .with_no_client_auth();
+    config.into()
+}
+
+fn secure(
+    config: &Arc<ClientConfig>,
+    stream: TcpStream,
+) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
+    let name = ServerName::try_from("127.0.0.1").expect("an address");
+    let connection = ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?;
+    Ok(StreamOwned::new(connection, stream))
+}
+
+fn open(mut stream: impl Stream + 'static) -> io::Result<Box<dyn Stream>> {
+    stream.write_all(REQUEST)?;
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut buffer = [0; 1024];
+        let n = stream.read(&mut buffer)?;
+        if n == 0 || head.len() > 4096 {
+            return Err(io::Error::other("the server did not upgrade"));
+        }
+        head.extend_from_slice(&buffer[..n]);
+    }
+    if !head.starts_with(b"HTTP/1.1 101 ") {
+        return Err(io::Error::other("the server refused"));
+    }
+    Ok(Box::new(stream))
+}
+
+fn echo(client: &mut Box<dyn Stream>) -> io::Result<()> {
+    let mut frame = Vec::new();
+    wire::encode(Kind::Binary, Some([1, 2, 3, 4]), MESSAGE, &mut frame);
+    client.write_all(&frame)?;
+    let mut expected = Vec::new();
+    wire::encode(Kind::Binary, None, MESSAGE, &mut expected);
+    let mut answer = vec![0; expected.len()];
+    client.read_exact(&mut answer)?;
+    if answer != expected {
+        return Err(io::Error::other("that was no echo"));
+    }
+    Ok(())
+}

@@ -1,0 +1,190 @@
+//! `idle`: what a connection costs that does nothing.
+
+pub mod clients;
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::authority::Authority;
+use crate::floor::Ground;
+use crate::measure::Samples;
+use crate::program::{self, Server, Worker};
+use crate::report;
+
+/// What to measure, and how often.
+pub struct Options {
+    pub rounds: usize,
+    /// Connections at a time.
+    pub connections: Vec<usize>,
+    /// Only the servers whose name contains this.
+    pub only: String,
+    /// The echo program; built if there is none.
+    pub echo: Option<PathBuf>,
+    /// Put the table into the documentation.
+    pub write: bool,
+}
+
+/// How the connections are made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    Plain,
+    Tls,
+}
+
+impl Manner {
+    const ALL: [Self; 2] = [Self::Plain, Self::Tls];
+}
+
+impl fmt::Display for Manner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Plain => "plain",
+            Self::Tls => "TLS",
+        })
+    }
+}
+
+/// A program that holds connections.
+#[derive(Clone, Copy)]
+enum Program {
+    Floor(Ground),
+    /// `sockeye-echo`, with the defaults it has.
+    Ours(Ground),
+}
+
+impl Program {
+    /// Each of ours behind its floor.
+    fn all() -> impl Iterator<Item = Self> {
+        let pairs = Ground::ALL.into_iter();
+        pairs.flat_map(|ground| [Self::Floor(ground), Self::Ours(ground)])
+    }
+
+    fn command(self, echo: &Path, tls: Option<&Authority>) -> io::Result<Command> {
+        let mut command = match self {
+            Self::Floor(ground) => {
+                let mut command = program::this("floor")?;
+                command.arg(ground.name());
+                command
+            }
+            Self::Ours(ground) => {
+                let mut command = Command::new(echo);
+                command.args(["--listen", "127.0.0.1:0", "--adapter", ground.name()]);
+                command
+            }
+        };
+        if let Some(authority) = tls {
+            command.arg("--tls-cert").arg(authority.certificate());
+            command.arg("--tls-key").arg(authority.key());
+        }
+        Ok(command)
+    }
+}
+
+impl fmt::Display for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Floor(ground) => write!(f, "bare {}", ground.name()),
+            Self::Ours(ground) => write!(f, "sockeye on {}", ground.name()),
+        }
+    }
+}
+
+/// Bytes for each connection.
+struct Cost {
+    fresh: f64,
+    used: f64,
+}
+
+/// The samples of one cell.
+#[derive(Clone, Default)]
+struct Cell {
+    fresh: Samples,
+    used: Samples,
+}
+
+/// Measures, and prints the table.
+pub fn run(options: &Options) -> io::Result<()> {
+    let echo = match &options.echo {
+        Some(path) => path.clone(),
+        None => program::sockeye_echo()?,
+    };
+    let authority = Authority::make()?;
+    let programs: Vec<Program> = Program::all()
+        .filter(|program| program.to_string().contains(&options.only))
+        .collect();
+    let columns: Vec<(Manner, usize)> = Manner::ALL
+        .into_iter()
+        .flat_map(|manner| {
+            options
+                .connections
+                .iter()
+                .map(move |count| (manner, *count))
+        })
+        .collect();
+    let mut table = vec![vec![Cell::default(); columns.len()]; programs.len()];
+    for round in 0..options.rounds {
+        for (column, (manner, count)) in columns.iter().enumerate() {
+            for turn in 0..programs.len() {
+                let row = (turn + round) % programs.len();
+                let tls = (*manner == Manner::Tls).then_some(&authority);
+                let command = &mut programs[row].command(&echo, tls)?;
+                let cost = measure(command, tls, *count)?;
+                table[row][column].fresh.push(cost.fresh);
+                table[row][column].used.push(cost.used);
+            }
+        }
+    }
+    let text = render(&programs, &columns, &table);
+    println!("{text}");
+    if options.write {
+        let text = format!("{text}\n\n{}.", report::circumstances());
+        report::write("idle", &text)?;
+    }
+    Ok(())
+}
+
+/// What each of `count` connections costs a server, before and after its first echo.
+fn measure(command: &mut Command, tls: Option<&Authority>, count: usize) -> io::Result<Cost> {
+    let server = Server::start(command)?;
+    let mut clients = program::this("idle-clients")?;
+    clients.arg(server.port.to_string());
+    if let Some(authority) = tls {
+        clients.arg(authority.roots());
+    }
+    let mut clients = Worker::start(&mut clients)?;
+    // Once around, so that all threads have their buffers.
+    clients.tell("open 50")?;
+    clients.tell("echo")?;
+    clients.tell("close")?;
+    let before = server.resident()?;
+    clients.tell(&format!("open {count}"))?;
+    let fresh = server.resident()?;
+    clients.tell("echo")?;
+    let used = server.resident()?;
+    let each = |now: u64| (now as f64 - before as f64) / count as f64;
+    Ok(Cost {
+        fresh: each(fresh),
+        used: each(used),
+    })
+}
+
+fn render(programs: &[Program], columns: &[(Manner, usize)], table: &[Vec<Cell>]) -> String {
+    let names = columns
+        .iter()
+        .map(|(manner, count)| format!(" {manner}, {count} |"));
+    let mut lines = vec![format!(
+        "| bytes per idle connection |{}",
+        names.collect::<String>()
+    )];
+    lines.push(format!("|---|{}", "--:|".repeat(columns.len())));
+    for (program, cells) in programs.iter().zip(table) {
+        let cells = cells.iter().map(|cell| {
+            let median = |samples: &Samples| samples.median().unwrap_or_default();
+            format!(" {:.0} / {:.0} |", median(&cell.fresh), median(&cell.used))
+        });
+        lines.push(format!("| {program} |{}", cells.collect::<String>()));
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,120 @@
+//! Servers as processes of their own.
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+/// A process that says on its standard output where it listens. It ends with this.
+pub struct Server {
+    process: Child,
+    pub port: u16,
+}
+
+impl Server {
+    pub fn start(command: &mut Command) -> io::Result<Self> {
+        let mut process = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let stdout = process.stdout.take().expect("a pipe");
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line)?;
+        let port = line.trim_end().rsplit(':').next();
+        let Some(port) = port.and_then(|port| port.parse().ok()) else {
+            let _ = process.kill();
+            let said = format!("{command:?} said {line:?}");
+            return Err(io::Error::other(said));
+        };
+        Ok(Self { process, port })
+    }
+
+    pub fn resident(&self) -> io::Result<u64> {
+        resident(self.process.id())
+    }
+}
+
+/// Bytes of memory of a process that are resident and of no file: the code of a program, of which
+/// more pages are touched now and then, is not of its connections.
+pub fn resident(process: u32) -> io::Result<u64> {
+    // Exact, as the figures of `statm` are not.
+    let text = std::fs::read_to_string(format!("/proc/{process}/smaps_rollup"))?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Anonymous:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    kib.map(|kib| kib << 10)
+        .ok_or_else(|| io::Error::other("the system does not say what is resident"))
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A process that does what it is told by lines, and says when it is done.
+pub struct Worker {
+    process: Child,
+    to: ChildStdin,
+    from: BufReader<ChildStdout>,
+}
+
+impl Worker {
+    pub fn start(command: &mut Command) -> io::Result<Self> {
+        let mut process = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        Ok(Self {
+            to: process.stdin.take().expect("a pipe"),
+            from: BufReader::new(process.stdout.take().expect("a pipe")),
+            process,
+        })
+    }
+
+    /// What it answers to `what`.
+    pub fn tell(&mut self, what: &str) -> io::Result<String> {
+        writeln!(self.to, "{what}")?;
+        let mut line = String::new();
+        match self.from.read_line(&mut line)? {
+            0 => Err(io::Error::other(format!("{what:?} was not done"))),
+            _ => Ok(line.trim_end().into()),
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// This program, to be started again as something else.
+pub fn this(role: &str) -> io::Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg(role);
+    Ok(command)
+}
+
+/// The echo program as it ships, which is built if it has to be.
+pub fn sockeye_echo() -> io::Result<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let built = Command::new("cargo")
+        .args(["build", "--release", "--package", "sockeye-echo"])
+        .args(["--message-format", "json-render-diagnostics"])
+        .current_dir(root)
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()?;
+    let messages = String::from_utf8_lossy(&built.stdout);
+    let found = messages.lines().find_map(|message| {
+        let (_, path) = message.split_once("\"executable\":\"")?;
+        Some(PathBuf::from(path.split('"').next()?))
+    });
+    match found {
+        Some(path) if built.status.success() => Ok(path),
+        _ => Err(io::Error::other("the echo program does not build")),
+    }
+}
