@@ -3,6 +3,7 @@
 use core::fmt;
 use core::num::NonZeroU32;
 use core::time::Duration;
+use std::io;
 use std::path::PathBuf;
 
 use clap::Parser;
@@ -110,7 +111,7 @@ pub struct Args {
 pub const DEFAULTS: &[(&str, &str)] = &[("max_message", "16KiB"), ("idle_timeout", "10m")];
 
 impl Args {
-    /// The service that the flags describe.
+    /// The service that the flags describe, with its thread.
     ///
     /// # Errors
     ///
@@ -128,7 +129,9 @@ impl Args {
             caps: self.caps.caps(),
             publish,
         };
-        Ok(Chat::new(hub, surroundings)?)
+        let chat = Chat::new(hub, surroundings)?;
+        chat.start().map_err(Refusal::Thread)?;
+        Ok(chat)
     }
 
     /// What the adapter has to know: its hard mark is the bound of the queue here.
@@ -176,6 +179,8 @@ pub enum Refusal {
     Pages(PagesError),
     /// A page of `--static-dir` has the path of something else.
     Route(RouteError),
+    /// The system has no thread to give.
+    Thread(io::Error),
 }
 
 impl fmt::Display for Refusal {
@@ -187,6 +192,7 @@ impl fmt::Display for Refusal {
             Self::Site(error) => error.fmt(f),
             Self::Pages(error) => error.fmt(f),
             Self::Route(error) => write!(f, "cannot serve a file of --static-dir: {error}"),
+            Self::Thread(error) => write!(f, "cannot start a thread: {error}"),
         }
     }
 }
