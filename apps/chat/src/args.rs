@@ -10,9 +10,11 @@ use sockeye_handler::RouteError;
 use sockeye_kit::caps::CapsArgs;
 use sockeye_kit::clock::Clock;
 use sockeye_kit::http::{Bearer, BearerError, PagesError, SiteArgs, SiteError};
+use sockeye_kit::redis::{ConnectError, RedisArgs};
 use sockeye_kit::token::{KeyArgs, KeyError};
 use sockeye_runner::{Bytes, duration};
 
+use crate::store::RedisStore;
 use crate::{Chat, Hub, Settings, Surroundings, assets};
 
 /// A chat server: rooms, private messages, history.
@@ -41,6 +43,10 @@ pub struct Args {
     /// How many connections there may be.
     #[command(flatten)]
     pub caps: CapsArgs,
+
+    /// Where several nodes meet.
+    #[command(flatten)]
+    pub redis: RedisArgs,
 
     /// Requests a second that a connection may make in the long run.
     #[arg(long, value_name = "N", default_value = "20", help_heading = "Limits")]
@@ -128,6 +134,8 @@ impl Args {
             caps: self.caps.caps(),
             publish,
         };
+        // Last: the other nodes should not see one come that cannot start.
+        RedisStore::start(&self.redis, &hub)?;
         Ok(Chat::new(hub, surroundings)?)
     }
 
@@ -176,6 +184,8 @@ pub enum Refusal {
     Pages(PagesError),
     /// A page of `--static-dir` has the path of something else.
     Route(RouteError),
+    /// The other nodes cannot be met.
+    Store(ConnectError),
 }
 
 impl fmt::Display for Refusal {
@@ -187,6 +197,7 @@ impl fmt::Display for Refusal {
             Self::Site(error) => error.fmt(f),
             Self::Pages(error) => error.fmt(f),
             Self::Route(error) => write!(f, "cannot serve a file of --static-dir: {error}"),
+            Self::Store(error) => error.fmt(f),
         }
     }
 }
@@ -220,6 +231,12 @@ impl From<PagesError> for Refusal {
 impl From<RouteError> for Refusal {
     fn from(error: RouteError) -> Self {
         Self::Route(error)
+    }
+}
+
+impl From<ConnectError> for Refusal {
+    fn from(error: ConnectError) -> Self {
+        Self::Store(error)
     }
 }
 

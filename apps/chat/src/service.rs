@@ -103,6 +103,7 @@ impl Service for Chat {
         let ticker = self.ticker().take();
         // It waits for its thread: not under the lock.
         drop(ticker);
+        self.hub.end();
     }
 
     fn on_panic(&self, address: &Address, message: &str) {
