@@ -7,7 +7,10 @@ mod codec;
 mod floor;
 mod idle;
 mod measure;
+mod path;
 mod program;
+mod report;
+mod sessions;
 mod wire;
 
 use std::io;
@@ -16,7 +19,9 @@ use std::process::ExitCode;
 
 const USAGE: &str = "\
 usage: cargo run --release -- codec [--rounds N] [--filter TEXT] [--only TEXT] [--quick]
-       cargo run --release -- idle [--rounds N] [--connections N]... [--only TEXT] [--echo PATH] [--quick]
+       cargo run --release -- idle [--rounds N] [--connections N]... [--only TEXT] [--echo PATH] [--write] [--quick]
+       cargo run --release -- sessions [--rounds N] [--sessions N] [--write] [--quick]
+       cargo run --release -- path [NAME COUNT]
 
 codec: the protocol in memory
   --rounds N       measure N times, and print the medians (15)
@@ -29,16 +34,28 @@ idle: resident memory of a server for each connection that does nothing
   --connections N  hold so many at a time (1000 and 10000)
   --only TEXT      only the servers whose name contains TEXT
   --echo PATH      the echo program, instead of building it
-  --quick          one round with 100";
+  --write          put the table into docs/performance.md, too
+  --quick          one round with 100
+
+sessions: a million connections in one thread, without sockets
+  --rounds N       measure N times, and print the medians (3)
+  --sessions N     so many (1000000)
+  --write          put the table into docs/performance.md, too
+  --quick          one round with 1000
+
+path: one hot path COUNT times, to be profiled; without a name, which there are";
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
     let done = match args.next().as_deref() {
         Some("codec") => codec(args),
         Some("idle") => idle(args),
+        Some("sessions") => sessions(args),
+        Some("path") => path(args),
         // What this program is started as by itself.
         Some("floor") => floor(args),
         Some("idle-clients") => idle_clients(args),
+        Some("crowd") => crowd(args),
         Some("--help") => {
             println!("{USAGE}");
             Ok(())
@@ -120,12 +137,14 @@ fn idle(mut args: impl Iterator<Item = String>) -> Result<(), Fault> {
         connections: Vec::new(),
         only: String::new(),
         echo: None,
+        write: false,
     };
     while let Some(arg) = args.next() {
         match &*arg {
             "--rounds" => options.rounds = number(&arg, &mut args)?,
             "--connections" => options.connections.push(number(&arg, &mut args)?),
             "--only" => options.only = value(&arg, &mut args)?,
+            "--write" => options.write = true,
             "--echo" => options.echo = Some(value(&arg, &mut args)?.into()),
             "--quick" => {
                 options.rounds = 1;
@@ -138,6 +157,42 @@ fn idle(mut args: impl Iterator<Item = String>) -> Result<(), Fault> {
         options.connections = vec![1_000, 10_000];
     }
     Ok(idle::run(&options)?)
+}
+
+fn sessions(mut args: impl Iterator<Item = String>) -> Result<(), Fault> {
+    let mut options = sessions::Options {
+        rounds: 3,
+        sessions: 1_000_000,
+        write: false,
+    };
+    while let Some(arg) = args.next() {
+        match &*arg {
+            "--rounds" => options.rounds = number(&arg, &mut args)?,
+            "--sessions" => options.sessions = number(&arg, &mut args)?,
+            "--write" => options.write = true,
+            "--quick" => {
+                options.rounds = 1;
+                options.sessions = 1_000;
+            }
+            _ => return Err(unknown(&arg)),
+        }
+    }
+    Ok(sessions::run(&options)?)
+}
+
+fn crowd(mut args: impl Iterator<Item = String>) -> Result<(), Fault> {
+    let count = number("crowd", &mut args)?;
+    let with_peers = args.next().is_some_and(|what| what == "peers");
+    Ok(sessions::measure(count, with_peers)?)
+}
+
+fn path(mut args: impl Iterator<Item = String>) -> Result<(), Fault> {
+    let Some(name) = args.next() else {
+        path::names().for_each(|name| println!("{name}"));
+        return Ok(());
+    };
+    let count = number(&name, &mut args)?;
+    path::run(&name, count).ok_or_else(|| Fault::Usage(format!("there is no path {name:?}")))
 }
 
 fn floor(mut args: impl Iterator<Item = String>) -> Result<(), Fault> {

@@ -28,19 +28,22 @@ impl Server {
         Ok(Self { process, port })
     }
 
-    /// Bytes of memory that are resident and of no file: the code of a program, of which
-    /// more pages are touched now and then, is not of its connections.
     pub fn resident(&self) -> io::Result<u64> {
-        // Exact, as the figures of `statm` are not.
-        let path = format!("/proc/{}/smaps_rollup", self.process.id());
-        let text = std::fs::read_to_string(path)?;
-        let line = text
-            .lines()
-            .find_map(|line| line.strip_prefix("Anonymous:"));
-        let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-        kib.map(|kib| kib << 10)
-            .ok_or_else(|| io::Error::other("the system does not say what is resident"))
+        resident(self.process.id())
     }
+}
+
+/// Bytes of memory of a process that are resident and of no file: the code of a program, of which
+/// more pages are touched now and then, is not of its connections.
+pub fn resident(process: u32) -> io::Result<u64> {
+    // Exact, as the figures of `statm` are not.
+    let text = std::fs::read_to_string(format!("/proc/{process}/smaps_rollup"))?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Anonymous:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    kib.map(|kib| kib << 10)
+        .ok_or_else(|| io::Error::other("the system does not say what is resident"))
 }
 
 impl Drop for Server {

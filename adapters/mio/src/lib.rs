@@ -95,6 +95,7 @@ mod link;
 mod listen;
 mod mailbox;
 mod open;
+mod places;
 mod serve;
 mod socket;
 mod websocket;

@@ -19,6 +19,7 @@ use sockeye_handler::{Address, Service, Session};
 use crate::clock::now;
 use crate::connection::Connection;
 use crate::mailbox::Mailbox;
+use crate::places::Places;
 use crate::socket::{Layer, Socket};
 use crate::wire::Wire;
 
@@ -92,8 +93,7 @@ pub(crate) struct Worker<S: Service> {
     ending: Ending,
     /// The last phase in which the connections were told something.
     told: Phase,
-    connections: Vec<Option<Connection<S>>>,
-    vacant: Vec<u32>,
+    connections: Places<Connection<S>>,
     /// Who has something to do.
     queue: VecDeque<u32>,
     deadlines: DeadlineHeap,
@@ -110,8 +110,7 @@ impl<S: Service> Worker<S> {
             back_off: None,
             ending: Ending::default(),
             told: Phase::Serving,
-            connections: Vec::new(),
-            vacant: Vec::new(),
+            connections: Places::default(),
             queue: VecDeque::new(),
             deadlines: DeadlineHeap::default(),
             mailbox: bench.mailbox,
@@ -191,7 +190,7 @@ impl<S: Service> Worker<S> {
                 Token(place) => {
                     // An event may be late for a connection that has gone.
                     let place = place as u32;
-                    if let Some(connection) = get(&mut self.connections, place)
+                    if let Some(connection) = self.connections.get_mut(place)
                         && connection.note(event)
                     {
                         enqueue(&mut self.queue, connection, place);
@@ -204,7 +203,7 @@ impl<S: Service> Worker<S> {
     /// Takes over what other threads say.
     fn wake(&mut self, woken: &mut Vec<u32>) {
         for place in woken.drain(..) {
-            if let Some(connection) = get(&mut self.connections, place) {
+            if let Some(connection) = self.connections.get_mut(place) {
                 connection.set_woken();
                 enqueue(&mut self.queue, connection, place);
             }
@@ -214,7 +213,7 @@ impl<S: Service> Worker<S> {
     /// Takes over what the clock says.
     fn ring(&mut self, now: Time) {
         while let Some(place) = self.deadlines.pop_due(now) {
-            if let Some(connection) = get(&mut self.connections, place) {
+            if let Some(connection) = self.connections.get_mut(place) {
                 connection.set_due();
                 enqueue(&mut self.queue, connection, place);
             }
@@ -256,15 +255,11 @@ impl<S: Service> Worker<S> {
         let Some(layer) = self.shared.layer() else {
             return;
         };
-        let place = self.vacant.pop().unwrap_or_else(|| {
-            self.connections.push(None);
-            self.connections.len() as u32 - 1
-        });
+        let place = self.connections.next_vacant();
         let interest = Interest::READABLE | Interest::WRITABLE;
         let registry = self.poll.registry();
         if let Err(error) = registry.register(&mut stream, Token(place as usize), interest) {
             tracing::warn!(%error, "cannot take a connection");
-            self.vacant.push(place);
             return;
         }
         self.shared.state.enter();
@@ -273,9 +268,7 @@ impl<S: Service> Worker<S> {
         let session = Session::new(service, config, Address::from(address), now);
         let connection = Connection::new(session, Wire::new(Socket::new(stream, layer)));
         arm(&mut self.deadlines, &connection, place);
-        if let Some(slot) = self.connections.get_mut(place as usize) {
-            *slot = Some(connection);
-        }
+        self.connections.fill(connection);
     }
 
     /// Gives everybody who has something to do one turn.
@@ -284,7 +277,7 @@ impl<S: Service> Worker<S> {
             let Some(place) = self.queue.pop_front() else {
                 return;
             };
-            let Some(connection) = get(&mut self.connections, place) else {
+            let Some(connection) = self.connections.get_mut(place) else {
                 continue;
             };
             connection.is_queued = false;
@@ -303,10 +296,8 @@ impl<S: Service> Worker<S> {
 
     /// Drops a connection.
     fn remove(&mut self, place: u32) {
-        let slot = self.connections.get_mut(place as usize);
-        if let Some(connection) = slot.and_then(Option::take) {
+        if let Some(connection) = self.connections.take(place) {
             drop(connection);
-            self.vacant.push(place);
             self.deadlines.arm(place, Deadline::NEVER);
             self.leave();
         }
@@ -335,12 +326,10 @@ impl<S: Service> Worker<S> {
         let Some(shutdown) = shared.state.shutdown() else {
             return;
         };
-        for (place, slot) in self.connections.iter_mut().enumerate() {
-            if let Some(connection) = slot
-                && (phase == Phase::Closing || (phase == Phase::Expelling && connection.is_open()))
-            {
+        for (place, connection) in self.connections.iter_mut() {
+            if phase == Phase::Closing || (phase == Phase::Expelling && connection.is_open()) {
                 connection.close(shutdown, now);
-                enqueue(&mut self.queue, connection, place as u32);
+                enqueue(&mut self.queue, connection, place);
             }
         }
     }
@@ -348,8 +337,8 @@ impl<S: Service> Worker<S> {
     /// Drops all connections.
     fn abort(&mut self, now: Time) {
         self.listener = None;
-        for place in 0..self.connections.len() as u32 {
-            if let Some(connection) = get(&mut self.connections, place) {
+        for place in 0..self.connections.end() {
+            if let Some(connection) = self.connections.get_mut(place) {
                 self.shared.state.count_aborted();
                 connection.abort(now);
                 self.remove(place);
@@ -358,24 +347,20 @@ impl<S: Service> Worker<S> {
     }
 
     fn is_empty(&self) -> bool {
-        self.vacant.len() == self.connections.len()
+        self.connections.len() == 0
     }
 }
 
 /// However a thread ends, its connections do not count any more.
 impl<S: Service> Drop for Worker<S> {
     fn drop(&mut self) {
-        for _ in 0..self.connections.drain(..).flatten().count() {
+        let connections = core::mem::take(&mut self.connections);
+        let count = connections.len();
+        drop(connections);
+        for _ in 0..count {
             self.leave();
         }
     }
-}
-
-fn get<S: Service>(
-    connections: &mut [Option<Connection<S>>],
-    place: u32,
-) -> Option<&mut Connection<S>> {
-    connections.get_mut(place as usize)?.as_mut()
 }
 
 fn enqueue<S: Service>(queue: &mut VecDeque<u32>, connection: &mut Connection<S>, place: u32) {

@@ -5,7 +5,7 @@ use core::task::Waker;
 use sockeye_handler::{CloseCode, Frame, Peer};
 
 /// A connection reads too slowly.
-const SLOW: CloseCode = CloseCode::new(4008);
+pub(crate) const SLOW: CloseCode = CloseCode::new(4008);
 
 /// Whom to wake. Declared before a lock is taken, it wakes after the lock is free: a waker may
 /// do anything.

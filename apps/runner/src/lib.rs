@@ -68,6 +68,8 @@ use sockeye_common::Shutdown;
 use sockeye_handler::{CloseCode, OwnedMessage, Service};
 
 pub use args::{Adapter, Args, parse};
+pub use escape::Escaped;
+pub use signals::on_stop;
 pub use value::{Bytes, Interval, duration};
 
 use failure::Failure;

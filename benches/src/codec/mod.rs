@@ -10,11 +10,14 @@ mod tungstenite;
 
 use crate::measure::{Samples, cpu_time};
 use crate::wire;
-use job::{Content, Job, Material, Role, Tally, Task};
+pub use job::{Content, Job, Role, Task};
+use job::{Material, Tally};
 use memory::{Memory, Window};
+pub use session::Handled;
+pub use sockeye::Sockeye;
 
 /// One way to use one library.
-pub trait Contender {
+pub trait Contender: Sync {
     fn name(&self) -> &'static str;
 
     /// Whether it only copies bytes, so that there is nothing to verify.
@@ -33,13 +36,13 @@ pub trait Contender {
 }
 
 const CONTENDERS: &[&dyn Contender] = &[
-    &sockeye::Sockeye::Lent,
-    &sockeye::Sockeye::Target,
-    &sockeye::Sockeye::Owned,
-    &sockeye::Sockeye::Recv,
-    &session::Handled::Plain,
-    &session::Handled::Routed,
-    &session::Handled::Linear,
+    &Sockeye::Lent,
+    &Sockeye::Target,
+    &Sockeye::Owned,
+    &Sockeye::Recv,
+    &Handled::Plain,
+    &Handled::Routed,
+    &Handled::Linear,
     &tungstenite::Tungstenite,
     &fastwebsockets::Fastwebsockets,
     &memcpy::Memcpy,
@@ -76,6 +79,14 @@ pub fn run(options: &Options) -> bool {
         println!("{}", row(&job, &measure(&job, &contenders, options.rounds)));
     }
     true
+}
+
+/// Does one job once, with one contender. `None` if it failed.
+pub fn once(contender: &dyn Contender, job: Job) -> Option<()> {
+    let material = Material::new(job, 0);
+    let mut window = Window::fixed();
+    let tally = contender.run(&material, &mut material.memory(&mut window))?;
+    (tally.messages == job.messages || matches!(job.task, Task::Send { .. })).then_some(())
 }
 
 /// One set of samples per contender, in nanoseconds per message, from rounds in which each has its

@@ -11,6 +11,7 @@ use crate::authority::Authority;
 use crate::floor::Ground;
 use crate::measure::Samples;
 use crate::program::{self, Server, Worker};
+use crate::report;
 
 /// What to measure, and how often.
 pub struct Options {
@@ -21,6 +22,8 @@ pub struct Options {
     pub only: String,
     /// The echo program; built if there is none.
     pub echo: Option<PathBuf>,
+    /// Put the table into the documentation.
+    pub write: bool,
 }
 
 /// How the connections are made.
@@ -133,7 +136,12 @@ pub fn run(options: &Options) -> io::Result<()> {
             }
         }
     }
-    println!("{}", render(&programs, &columns, &table));
+    let text = render(&programs, &columns, &table);
+    println!("{text}");
+    if options.write {
+        let text = format!("{text}\n\n{}.", report::circumstances());
+        report::write("idle", &text)?;
+    }
     Ok(())
 }
 

@@ -14,11 +14,12 @@ use std::time::SystemTime;
 
 use sockeye_handler::{CloseCode, Peer, Time};
 use sockeye_kit::clock::{Alarm, Clock, rfc3339};
+use sockeye_kit::metrics::Metrics;
 use sockeye_kit::name::Name;
+use sockeye_kit::token::Verifier;
 
 use self::names::Names;
 use self::rooms::Rooms;
-use crate::metrics::Metrics;
 use crate::protocol::{Dialect, Event, frame, original};
 use crate::retry::Retries;
 use crate::room::{Bounds, Room, Unable};
@@ -40,6 +41,8 @@ pub struct Hub {
     pub(crate) settings: Settings,
     pub(crate) retries: Retries,
     pub(crate) metrics: Metrics,
+    /// Whose tokens are taken; nicknames are free without.
+    pub(crate) verifier: Option<Verifier>,
     clock: Clock,
     alarm: Alarm,
     names: Names,
@@ -55,13 +58,14 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// A hub without connections and rooms.
+    /// A hub without connections and rooms. With a verifier everybody needs a token.
     #[must_use]
-    pub fn new(settings: Settings, clock: Clock) -> Self {
-        Self {
+    pub fn new(settings: Settings, verifier: Option<Verifier>, clock: Clock) -> Arc<Self> {
+        let hub = Arc::new(Self {
             settings,
             retries: Retries::new(),
-            metrics: Metrics::default(),
+            metrics: Metrics::new(),
+            verifier,
             clock,
             alarm: Alarm::new(),
             names: Names::new(),
@@ -73,7 +77,11 @@ impl Hub {
             is_degraded: AtomicBool::new(false),
             drain_ms: AtomicU64::new(0),
             random: RandomState::new(),
-        }
+        });
+        let rooms = hub.rooms.count();
+        hub.metrics
+            .register(|registry| registry.register("rooms", "Rooms on this node", rooms));
+        hub
     }
 
     /// When [`tick`](Self::tick) is to be called.
@@ -100,14 +108,15 @@ impl Hub {
         self.rooms.next_due(age)
     }
 
-    /// How many rooms there are.
+    /// How many rooms there are here.
     #[must_use]
-    pub fn rooms_len(&self) -> usize {
-        self.rooms.len()
+    pub fn room_count(&self) -> i64 {
+        self.rooms.count().get()
     }
 
     /// Tells all connections to close, spread over `time`.
     pub fn drain(&self, time: Duration) {
+        self.metrics.drain();
         let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1);
         self.drain_ms.store(millis, Ordering::Relaxed);
         let peers: Vec<Peer> = self.connections().values().cloned().collect();
@@ -207,7 +216,7 @@ impl Hub {
             };
             wakers.enqueue(peer, frame);
         }
-        self.metrics.delivered(peers.len() as u64);
+        self.metrics.sent(peers.len() as u64);
         true
     }
 
@@ -318,6 +327,13 @@ impl Hub {
         self.store.get()
     }
 
+    /// The last connection is closed, and none will come.
+    pub(crate) fn end(&self) {
+        if let Some(store) = self.store.get() {
+            store.end();
+        }
+    }
+
     /// Whether the store is away.
     #[must_use]
     pub fn is_degraded(&self) -> bool {
@@ -331,6 +347,7 @@ impl Hub {
     /// with an epoch that is new.
     pub fn set_degraded(&self, is_degraded: bool) {
         let was = self.is_degraded.swap(is_degraded, Ordering::Relaxed);
+        self.metrics.set_degraded(is_degraded);
         if is_degraded && !was {
             for room in self.rooms.all() {
                 room.go_local(self.epoch(), self);

@@ -10,6 +10,7 @@ use std::hash::RandomState;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sockeye_handler::Time;
+use sockeye_kit::metrics::prometheus_client::metrics::gauge::Gauge;
 use sockeye_kit::name::Name;
 
 use crate::room::Room;
@@ -18,6 +19,7 @@ pub(crate) struct Rooms {
     hasher: RandomState,
     shards: Box<[Shard]>,
     agenda: Mutex<Agenda>,
+    count: Gauge,
 }
 
 type Shard = Mutex<HashMap<Name, Arc<Room>>>;
@@ -38,6 +40,7 @@ impl Rooms {
             hasher: RandomState::new(),
             shards: (0..Self::SHARDS).map(|_| Mutex::default()).collect(),
             agenda: Mutex::default(),
+            count: Gauge::default(),
         }
     }
 
@@ -52,6 +55,7 @@ impl Rooms {
         }
         let room = Arc::new(make());
         shard.insert(name.clone(), Arc::clone(&room));
+        self.count.inc();
         room
     }
 
@@ -64,6 +68,7 @@ impl Rooms {
         }
         let removed = shard.remove(room.name());
         drop(shard);
+        self.count.dec();
         removed.is_some()
     }
 
@@ -76,10 +81,9 @@ impl Rooms {
         rooms
     }
 
-    pub(crate) fn len(&self) -> usize {
-        let shards = self.shards.iter();
-        let len = |shard: &Shard| shard.lock().unwrap_or_else(PoisonError::into_inner).len();
-        shards.map(len).sum()
+    /// How many there are.
+    pub(crate) fn count(&self) -> Gauge {
+        self.count.clone()
     }
 
     pub(crate) fn schedule(&self, at: Time, room: &Room) {

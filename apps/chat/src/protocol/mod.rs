@@ -10,7 +10,7 @@ mod text;
 pub use id::Id;
 
 pub(crate) use event::{Event, Position, frame, history, original};
-pub(crate) use fields::Fields;
+pub(crate) use fields::{Field, Fields};
 pub(crate) use original::Said;
 pub(crate) use request::{Listing, Request, Since};
 pub(crate) use text::{TextFault, check_text};

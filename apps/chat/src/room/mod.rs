@@ -24,7 +24,7 @@ use crate::wakers::Wakers;
 
 pub(crate) use self::members::Member;
 pub(crate) use self::ring::Bounds;
-pub(crate) use self::roster::Departure;
+pub(crate) use self::roster::{Departure, Mark};
 
 /// A room of this node. All that happens in it happens under its lock, which is held for no
 /// other room and while nobody is called back.
@@ -147,7 +147,7 @@ impl Room {
         self: &Arc<Self>,
         entrance: Entrance<'_>,
         hub: &Hub,
-        mut answer: impl FnMut(&Frame),
+        answer: &mut dyn FnMut(&Frame),
     ) -> Result<(), Unable> {
         let now = hub.now();
         let mut guard = self.lock();
@@ -180,7 +180,7 @@ impl Room {
         }
         if let Some(since) = since {
             state.trim(hub, now);
-            self.recover(state, since, answer_ref(&mut answer));
+            self.recover(state, since, answer);
         }
         if state
             .roster
@@ -454,7 +454,7 @@ impl Room {
             };
             delivered += u64::from(wakers.enqueue(&member.peer, frame));
         }
-        hub.metrics.delivered(delivered);
+        hub.metrics.sent(delivered);
         state.off = off;
         let before = state.ring.bytes();
         let mut bounds = hub.bounds();
@@ -555,10 +555,6 @@ impl State {
         }
         self.roster.ask(at);
     }
-}
-
-fn answer_ref<'a>(answer: &'a mut impl FnMut(&Frame)) -> &'a mut dyn FnMut(&Frame) {
-    answer
 }
 
 const _: () = assert!(size_of::<Member>() <= 64);

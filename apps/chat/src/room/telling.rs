@@ -13,14 +13,16 @@ use crate::protocol::{Dialect, Event, Id, Listing, frame};
 use crate::wakers::Wakers;
 
 impl Room {
-    /// The answer to `members`: who is here, or how many. It also says what is told from here on.
+    /// Answers `members`, before anything else that happens here: who is here, or how many. It
+    /// also says what is told from here on.
     pub(crate) fn members(
         &self,
         connection: u64,
         re: Option<&Id>,
         listing: Listing,
         hub: &Hub,
-    ) -> Result<Frame, Unable> {
+        answer: impl FnOnce(&Frame),
+    ) -> Result<(), Unable> {
         let mut guard = self.lock();
         let state = &mut *guard;
         let (mark, is_counting) = (state.roster.mark(), state.counts(hub));
@@ -30,7 +32,8 @@ impl Room {
         member.listing = listing;
         member.mark = mark;
         member.is_stale = listing == Listing::Full && is_counting;
-        Ok(self.state(state, re, listing, state.roster.rev(), hub))
+        answer(&self.state(state, re, listing, state.roster.rev(), hub));
+        Ok(())
     }
 
     /// The state of the room for somebody who comes in.

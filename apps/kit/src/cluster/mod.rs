@@ -174,10 +174,7 @@ impl Cluster {
         self.store.call(command)
     }
 
-    /// A script that does nothing, and fails with [`Failed::Fenced`], unless this node's
-    /// lease is valid when it runs.
-    ///
-    /// In it, `alive(lease)` says whether a [`Lease`], as text, is valid.
+    /// A [`FencedScript`] of this cluster.
     #[must_use]
     pub fn fenced(&self, body: &str) -> FencedScript {
         FencedScript::new(self.node.prefix, body)
