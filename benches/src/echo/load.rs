@@ -39,7 +39,7 @@ pub fn run(port: u16, load: Load) -> io::Result<()> {
     let mut frames = Vec::new();
     let payload: Vec<u8> = (0..load.len).map(|n| n as u8).collect();
     for n in 0..load.depth.max(2) {
-        let key = (n as u32 * 0x9e37_79b9 | 1).to_ne_bytes();
+        let key = ((n as u32).wrapping_mul(0x9e37_79b9) | 1).to_ne_bytes();
         wire::encode(Kind::Binary, Some(key), &payload, &mut frames);
     }
     let frame = frames.len() / load.depth.max(2);
