@@ -135,9 +135,14 @@ impl Raw {
         }
     }
 
+    /// Sends a Close with this code.
+    pub fn send_close(&mut self, code: u16) {
+        self.send(FIN | CLOSE, &code.to_be_bytes());
+    }
+
     /// Answers the Close that was read, and waits for the end.
     pub fn close(mut self, code: u16) {
-        self.send(FIN | CLOSE, &code.to_be_bytes());
+        self.send_close(code);
         self.read_end();
     }
 }

@@ -397,6 +397,7 @@ fn a_shutdown_drops_who_does_not_answer_in_time() {
         code: CloseCode::SERVICE_RESTART,
         reason: "back soon".into(),
         timeout: Duration::from_millis(300),
+        ..Shutdown::default()
     });
     assert_eq!(dropped, 3);
     for peer in &mut deaf {

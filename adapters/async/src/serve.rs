@@ -8,7 +8,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::io;
 
-use sockeye_common::{Gate, Phase, ServerState, Shutdown};
+use sockeye_common::{Ending, Gate, Phase, ServerState, Shutdown};
 use sockeye_core::{Deadline, Endpoint, SharedConfig, Time};
 use sockeye_handler::{Address, Service, Session};
 
@@ -21,7 +21,7 @@ use crate::transport::Transport;
 ///
 /// Besides it an adapter's `serve` is a task that accepts, spawns a
 /// [`Connection`] for each transport, and polls the [`Control`].
-pub struct Acceptor<S> {
+pub struct Acceptor<S: Service> {
     service: Arc<Gate<S>>,
     config: SharedConfig,
     shared: Arc<Shared>,
@@ -72,6 +72,11 @@ impl<S: Service> Acceptor<S> {
         Connection(Driver::new(session, transport, ticket))
     }
 
+    /// Tells the service, once, if the server is to end.
+    pub fn tell_end(&self) {
+        self.service.tell_end();
+    }
+
     /// What can be done to all of them.
     pub fn control(&self) -> Control {
         Control(Arc::clone(&self.shared))
@@ -91,16 +96,19 @@ impl Control {
         self.0.state.shutdown()
     }
 
+    /// What is done with the connections, after the steps that are due now.
+    pub fn advance(&self, ending: &mut Ending, now: Time) -> Phase {
+        if ending.advance(&self.0.state, now) {
+            self.0.deadlines.wake_all();
+        }
+        self.0.state.phase()
+    }
+
     /// Drops all connections.
     pub fn abort(&self) {
         if self.0.state.abort() {
             self.0.deadlines.wake_all();
         }
-    }
-
-    /// Whether all connections were dropped.
-    pub fn is_aborted(&self) -> bool {
-        self.0.state.phase() == Phase::Aborting
     }
 
     /// Connections that have not ended yet.
@@ -155,8 +163,9 @@ impl<S: Service, T: Transport, K: Clock> Future for Connection<S, T, K> {
         let driver = &mut self.get_mut().0;
         let phase = driver.timer().phase();
         match phase {
-            Phase::Serving => {}
-            Phase::Closing => close(driver),
+            Phase::Serving | Phase::Draining => {}
+            Phase::Expelling if !driver.endpoint().is_open() => {}
+            Phase::Expelling | Phase::Closing => close(driver),
             Phase::Aborting => {
                 let now = driver.timer().now();
                 driver.timer().shared.state.count_aborted();
@@ -236,7 +245,7 @@ impl<K> Drop for Ticket<K> {
     }
 }
 
-impl<S> fmt::Debug for Acceptor<S> {
+impl<S: Service> fmt::Debug for Acceptor<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Acceptor").finish_non_exhaustive()
     }

@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 
 #[cfg(feature = "tls")]
 use sockeye_common::tls::{Tls, TlsServer};
-use sockeye_common::{ACCEPTS, BACK_OFF, Shutdown, is_of_one_connection};
+use sockeye_common::{ACCEPTS, BACK_OFF, Ending, Phase, Shutdown, is_of_one_connection};
 use sockeye_core::{SharedConfig, Time};
 use sockeye_handler::{Address, Service};
 
@@ -88,8 +88,8 @@ pub fn serve<S: Service, L: Listener>(
         control,
         alarm: Alarm::default(),
         back_off: None,
-        drop_at: None,
-        end,
+        ending: Ending::default(),
+        end: Ended(end),
     };
     (server, accepting)
 }
@@ -113,8 +113,9 @@ impl Server {
         self.control.connections()
     }
 
-    /// Ends the server: no more is accepted, every connection is closed with the
-    /// code of `shutdown`, and what has not ended by its timeout is dropped.
+    /// Ends the server: after the time that `shutdown` gives the service for it, no more is
+    /// accepted, every connection is closed with its code, and what has not ended by its
+    /// timeout is dropped.
     ///
     /// Returns how many had to be dropped. Cancel-safe: the server ends all the
     /// same, unless it is dropped. Of several calls the first says how it ends.
@@ -153,10 +154,15 @@ impl End {
         *progress = Progress::Awaited(cx.waker().clone());
         Poll::Pending
     }
+}
 
-    fn come(&self) {
+/// Lets the end come when it goes.
+struct Ended(Arc<End>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
         let before = {
-            let mut progress = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut progress = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
             mem::replace(&mut *progress, Progress::Over)
         };
         if let Progress::Awaited(waker) = before {
@@ -166,16 +172,19 @@ impl End {
 }
 
 /// The task of a server: accepts, and keeps the time for all connections.
-pub struct Accepting<S, L: Listener> {
+pub struct Accepting<S: Service, L: Listener> {
     listener: Option<L>,
+    /// With the last connection and this the service stops.
     acceptor: Acceptor<S>,
     #[cfg(feature = "tls")]
     tls: Option<TlsServer>,
     control: Control,
     alarm: Alarm<L::Sleep>,
     back_off: Option<Time>,
-    drop_at: Option<Time>,
-    end: Arc<End>,
+    ending: Ending,
+    /// Goes last: whoever waits for it may listen on the same port at once.
+    #[expect(dead_code, reason = "it does its work when it is dropped")]
+    end: Ended,
 }
 
 impl<S: Service, L: Listener> Future for Accepting<S, L> {
@@ -187,25 +196,23 @@ impl<S: Service, L: Listener> Future for Accepting<S, L> {
             let now = this.alarm.now();
             // First: from here on whatever changes wakes this task.
             let next = this.control.poll_deadlines(now, cx);
-            match this.control.shutdown() {
-                None if this.control.is_aborted() => {
-                    this.listener = None;
-                    return Poll::Ready(());
-                }
-                None => this.accept(now, cx),
-                Some(shutdown) => {
-                    this.listener = None;
-                    let drop_at = *this.drop_at.get_or_insert(now + shutdown.timeout);
-                    if drop_at <= now {
-                        this.control.abort();
-                    }
-                    if this.control.connections() == 0 {
-                        return Poll::Ready(());
-                    }
-                }
+            this.acceptor.tell_end();
+            let phase = this.control.advance(&mut this.ending, now);
+            if !phase.listens() {
+                this.listener = None;
             }
-            let drop_at = this.drop_at.filter(|at| *at > now);
-            let wake_at = [next, this.back_off, drop_at].into_iter().flatten().min();
+            match phase {
+                Phase::Serving | Phase::Draining | Phase::Expelling => this.accept(now, cx),
+                Phase::Closing if this.control.connections() > 0 => {}
+                // Nobody waits for the connections of a server that was dropped.
+                Phase::Aborting
+                    if this.control.shutdown().is_some() && this.control.connections() > 0 => {}
+                Phase::Closing | Phase::Aborting => return Poll::Ready(()),
+            }
+            let wake_at = [next, this.back_off, this.ending.next(now)]
+                .into_iter()
+                .flatten()
+                .min();
             let Some(wake_at) = wake_at else {
                 return Poll::Pending;
             };
@@ -270,15 +277,7 @@ impl<S: Service, L: Listener> Accepting<S, L> {
 }
 
 /// Nothing in it is pinned.
-impl<S, L: Listener> Unpin for Accepting<S, L> {}
-
-impl<S, L: Listener> Drop for Accepting<S, L> {
-    fn drop(&mut self) {
-        // Whoever waits for the end may listen on the same port at once.
-        self.listener = None;
-        self.end.come();
-    }
-}
+impl<S: Service, L: Listener> Unpin for Accepting<S, L> {}
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -289,7 +288,7 @@ impl fmt::Debug for Server {
     }
 }
 
-impl<S, L: Listener> fmt::Debug for Accepting<S, L> {
+impl<S: Service, L: Listener> fmt::Debug for Accepting<S, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Accepting")
             .field("control", &self.control)

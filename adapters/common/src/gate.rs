@@ -1,199 +1,83 @@
-//! How many connections a server has room for, and how it ends.
+//! What stands between a server and its service.
 
 use alloc::sync::Arc;
 use core::fmt;
-use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use core::time::Duration;
-use std::io;
-use std::sync::OnceLock;
+use core::panic::AssertUnwindSafe;
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::task::Poll;
+use std::panic::catch_unwind;
 
-use sockeye_core::{CloseCode, Time};
-use sockeye_handler::{Address, Decision, Opening, Request, Response, Service};
+use sockeye_core::{Chunk, Closed, Message};
+use sockeye_handler::{Address, Context, Decision, Handler, Opening, Request, Response, Service};
 
-/// How a server ends.
-#[derive(Clone, Debug)]
-pub struct Shutdown {
-    /// What every connection is closed with: 1001, or 1012 if the server will be
-    /// back at once.
-    pub code: CloseCode,
-    /// The reason beside it.
-    pub reason: Box<str>,
-    /// After this, what is still open is dropped; 5 s.
-    pub timeout: Duration,
-}
+use crate::ending::{Phase, ServerState, Upgraded};
 
-impl Default for Shutdown {
-    fn default() -> Self {
-        Self {
-            code: CloseCode::GOING_AWAY,
-            reason: Box::default(),
-            timeout: Duration::from_secs(5),
-        }
-    }
-}
-
-/// What all connections of a server have in common.
+/// The service, behind what the server itself refuses; and its life.
 ///
-/// It wakes nobody: where a method says that somebody has to know, the adapter tells
-/// them.
-#[derive(Debug)]
-pub struct ServerState {
-    max_connections: usize,
-    connections: AtomicUsize,
-    aborted: AtomicUsize,
-    shutdown: OnceLock<Shutdown>,
-    abort: AtomicBool,
-    /// In microseconds.
-    next_warning: AtomicU64,
-}
-
-/// Failures to accept come ten times a second while they last; they are told less often.
-const WARN_EVERY: Duration = Duration::from_secs(5);
-
-/// What a server does with its connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// It serves them.
-    Serving,
-    /// It closes them, as its [`Shutdown`] says.
-    Closing,
-    /// It drops them.
-    Aborting,
-}
-
-impl ServerState {
-    /// For a server with at most `max_connections` connections.
-    ///
-    /// An upgrade beyond that is answered with 503. Some more connections than
-    /// that are accepted, so that they can be told.
-    #[must_use]
-    pub fn new(max_connections: usize) -> Self {
-        Self {
-            max_connections,
-            connections: AtomicUsize::new(0),
-            aborted: AtomicUsize::new(0),
-            shutdown: OnceLock::new(),
-            abort: AtomicBool::new(false),
-            next_warning: AtomicU64::new(0),
-        }
-    }
-
-    /// Counts a connection.
-    pub fn enter(&self) {
-        self.connections.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// A connection has ended. Returns whether whoever accepts has to know: there is
-    /// room again, or this was the last.
-    #[must_use]
-    pub fn leave(&self) -> bool {
-        let before = self.connections.fetch_sub(1, Ordering::Relaxed);
-        before == 1 || before == self.hard_max()
-    }
-
-    /// Logs that no connection can be accepted for now, unless that was said lately.
-    pub fn warn_of_accepting(&self, error: &io::Error, now: Time) {
-        let next = self.next_warning.load(Ordering::Relaxed);
-        let after = (now + WARN_EVERY).as_micros();
-        let is_first = now.as_micros() >= next
-            && self
-                .next_warning
-                .compare_exchange(next, after, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok();
-        if is_first {
-            tracing::warn!(%error, "cannot accept connections for now");
-        }
-    }
-
-    /// Counts a connection that was dropped before its end.
-    pub fn count_aborted(&self) {
-        self.aborted.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Begins to end the server. The first call counts: it returns true, and every
-    /// connection has to know.
-    #[must_use]
-    pub fn shut_down(&self, shutdown: Shutdown) -> bool {
-        self.shutdown.set(shutdown).is_ok()
-    }
-
-    /// Has all connections dropped. The first call returns true, and every connection
-    /// has to know.
-    #[must_use]
-    pub fn abort(&self) -> bool {
-        !self.abort.swap(true, Ordering::Relaxed)
-    }
-
-    /// What is done with the connections.
-    #[must_use]
-    pub fn phase(&self) -> Phase {
-        if self.abort.load(Ordering::Relaxed) {
-            Phase::Aborting
-        } else if self.shutdown.get().is_some() {
-            Phase::Closing
-        } else {
-            Phase::Serving
-        }
-    }
-
-    /// How the server is ending, if it is.
-    #[must_use]
-    pub fn shutdown(&self) -> Option<&Shutdown> {
-        self.shutdown.get()
-    }
-
-    /// Connections that have not ended yet.
-    #[must_use]
-    pub fn connections(&self) -> usize {
-        self.connections.load(Ordering::Relaxed)
-    }
-
-    /// Connections that were dropped before their end.
-    #[must_use]
-    pub fn aborted(&self) -> usize {
-        self.aborted.load(Ordering::Relaxed)
-    }
-
-    /// Whether no more connections should be accepted for now.
-    #[must_use]
-    pub fn is_full(&self) -> bool {
-        self.connections() >= self.hard_max()
-    }
-
-    /// Room to answer those for whom there is no room.
-    fn hard_max(&self) -> usize {
-        self.max_connections
-            .saturating_add(self.max_connections / 16 + 16)
-    }
-
-    fn refuses_upgrades(&self) -> bool {
-        self.shutdown.get().is_some() || self.connections() > self.max_connections
-    }
-}
-
-/// The service, behind what the server itself refuses.
-pub struct Gate<S> {
+/// It starts when it is put behind the gate, and stops when the gate goes: with the last
+/// connection, and whoever accepts them.
+pub struct Gate<S: Service> {
     service: S,
     state: Arc<ServerState>,
+    is_told: AtomicBool,
 }
 
-impl<S> Gate<S> {
-    /// Puts `service` behind the cap of `state`.
+impl<S: Service> Gate<S> {
+    /// Puts `service` behind the cap of `state`, and starts it.
     pub fn new(service: S, state: Arc<ServerState>) -> Self {
-        Self { service, state }
+        service.on_start();
+        Self {
+            service,
+            state,
+            is_told: AtomicBool::new(false),
+        }
+    }
+
+    /// Tells the service that the server is to end, if it is, and the service does not know.
+    pub fn tell_end(&self) {
+        if let Some(shutdown) = self.state.shutdown()
+            && !self.is_told.load(Ordering::Relaxed)
+            && !self.is_told.swap(true, Ordering::Relaxed)
+        {
+            contain("on_drain", || self.service.on_drain(shutdown.drain));
+        }
+    }
+}
+
+impl<S: Service> Drop for Gate<S> {
+    fn drop(&mut self) {
+        contain("on_stop", || self.service.on_stop());
+    }
+}
+
+/// The server ends whatever the service does.
+fn contain(what: &str, call: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(call)).is_err() {
+        tracing::error!(what, "the service panicked");
     }
 }
 
 impl<S: Service> Service for Gate<S> {
-    type Handler = S::Handler;
+    type Handler = Counted<S::Handler>;
 
-    fn on_request(&self, request: &Request<'_>, cx: &mut Opening<'_>) -> Decision<S::Handler> {
-        if request.is_upgrade() && self.state.refuses_upgrades() {
-            // A name without spaces and digits: it can be sent.
-            let _ = cx.field("Retry-After", "5");
-            return Decision::Respond(Response::text(503, "no room for another connection\n"));
+    fn on_request(
+        &self,
+        request: &Request<'_>,
+        cx: &mut Opening<'_>,
+    ) -> Decision<Counted<S::Handler>> {
+        if request.is_upgrade() {
+            let refused = if is_ending(&self.state) {
+                Some(ENDING)
+            } else if self.state.is_over_cap() {
+                Some("no room for another connection\n")
+            } else {
+                None
+            };
+            if let Some(reason) = refused {
+                return Decision::Respond(unavailable(reason));
+            }
         }
-        self.service.on_request(request, cx)
+        admit(self.service.on_request(request, cx), &self.state)
     }
 
     fn on_panic(&self, address: &Address, message: &str) {
@@ -202,10 +86,103 @@ impl<S: Service> Service for Gate<S> {
     }
 }
 
-impl<S> fmt::Debug for Gate<S> {
+const ENDING: &str = "the server is about to end\n";
+
+fn is_ending(state: &ServerState) -> bool {
+    state.phase() != Phase::Serving
+}
+
+fn unavailable(reason: &'static str) -> Response {
+    let response = Response::text(503, reason);
+    // A name without spaces and digits: it can be sent.
+    response
+        .clone()
+        .field("Retry-After", "5")
+        .unwrap_or(response)
+}
+
+/// Counts the connection, if there will be one.
+fn admit<H: 'static>(decision: Decision<H>, state: &Arc<ServerState>) -> Decision<Counted<H>> {
+    match decision {
+        Decision::Accept(accept, handler) => {
+            let upgraded = Upgraded::new(state);
+            Decision::Accept(accept, Counted { handler, upgraded })
+        }
+        Decision::Respond(response) => Decision::Respond(response),
+        Decision::Later(decision) => {
+            let state = Arc::clone(state);
+            Decision::later(async move {
+                match decision.await {
+                    Decision::Accept(..) if is_ending(&state) => {
+                        Decision::Respond(unavailable(ENDING))
+                    }
+                    decided => admit(decided, &state),
+                }
+            })
+        }
+    }
+}
+
+/// A handler whose connection counts as open.
+pub struct Counted<H> {
+    handler: H,
+    #[expect(dead_code, reason = "it does its work when it is dropped")]
+    upgraded: Upgraded,
+}
+
+impl<H: Handler> Handler for Counted<H> {
+    fn on_open(&mut self, cx: &mut Context<'_>) {
+        self.handler.on_open(cx);
+    }
+
+    #[inline]
+    fn on_message(&mut self, message: Message<'_>, cx: &mut Context<'_>) {
+        self.handler.on_message(message, cx);
+    }
+
+    fn on_chunk(&mut self, chunk: Chunk<'_>, cx: &mut Context<'_>) {
+        self.handler.on_chunk(chunk, cx);
+    }
+
+    fn on_ping(&mut self, payload: &[u8], cx: &mut Context<'_>) {
+        self.handler.on_ping(payload, cx);
+    }
+
+    fn on_pong(&mut self, payload: &[u8], cx: &mut Context<'_>) {
+        self.handler.on_pong(payload, cx);
+    }
+
+    fn on_timer(&mut self, key: u64, cx: &mut Context<'_>) {
+        self.handler.on_timer(key, cx);
+    }
+
+    fn on_wake(&mut self, cx: &mut Context<'_>) {
+        self.handler.on_wake(cx);
+    }
+
+    fn on_writable(&mut self, cx: &mut Context<'_>) {
+        self.handler.on_writable(cx);
+    }
+
+    fn on_close(&mut self, closed: &Closed) {
+        self.handler.on_close(closed);
+    }
+
+    fn poll_finished(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.handler.poll_finished(cx)
+    }
+}
+
+impl<S: Service> fmt::Debug for Gate<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Gate")
             .field("state", &self.state)
             .finish_non_exhaustive()
+    }
+}
+
+impl<H> fmt::Debug for Counted<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Counted").finish_non_exhaustive()
     }
 }

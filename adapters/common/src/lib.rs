@@ -6,8 +6,8 @@
 //!
 //! - [`ConnectOptions`], [`ConnectError`], [`AcceptError`] and [`opening`]: how a
 //!   connection is opened.
-//! - [`Gate`], [`ServerState`] and [`Shutdown`]: how many connections a server has
-//!   room for, and how it ends.
+//! - [`Gate`], [`ServerState`], [`Shutdown`] and [`Ending`]: how many connections a
+//!   server has room for, and how it ends.
 //! - [`DeadlineHeap`] and [`time_of`]: one wait for any number of connections.
 //! - [`scratch`] and [`gather`]: buffers that a thread lends to its connections.
 
@@ -17,6 +17,7 @@ extern crate alloc;
 
 mod accepting;
 mod deadlines;
+mod ending;
 mod error;
 mod gate;
 pub mod opening;
@@ -29,8 +30,9 @@ pub mod tls;
 
 pub use accepting::{ACCEPTS, BACK_OFF, is_of_one_connection};
 pub use deadlines::DeadlineHeap;
+pub use ending::{Ending, Phase, ServerState, Shutdown};
 pub use error::{AcceptError, ConnectError};
-pub use gate::{Gate, Phase, ServerState, Shutdown};
+pub use gate::{Counted, Gate};
 pub use opening::ConnectOptions;
 pub use output::{SLICES, gather};
 pub use sending::{Until, begin_close};

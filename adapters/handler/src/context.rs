@@ -5,7 +5,7 @@ use sockeye_core::{
 };
 
 use crate::address::Address;
-use crate::peer::Peer;
+use crate::peer::{Peer, PeerError};
 use crate::timers::Timers;
 
 /// One connection, as its handler sees it during a call.
@@ -68,6 +68,29 @@ impl<'a> Context<'a> {
             None => self.sender.send_frame(frame),
             Some(outward) => outward.send(frame.into(), self.sender, self.own, self.now),
         }
+    }
+
+    /// Queues a frame behind what others have queued at this connection's [`Peer`] so far.
+    ///
+    /// [`send`](Self::send) goes ahead of that. With this one a handler that answers and is sent
+    /// to from elsewhere keeps one order for both, as far as whoever sends agrees with it on a
+    /// moment, by a lock for example. Layers do not see it.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_in_turn(&mut self, frame: &Frame) -> Result<(), SendError> {
+        let Some(peer) = &self.own.peer else {
+            return self.sender.send_frame(frame);
+        };
+        self.own.backlog = peer.take_queue(self.sender, self.own.config.hard_mark);
+        if !self.own.backlog {
+            return self.sender.send_frame(frame);
+        }
+        peer.push_behind(frame).map_err(|error| match error {
+            PeerError::Full => SendError::Full,
+            PeerError::Closed => SendError::Closing,
+        })
     }
 
     /// Queues a Ping, ahead of waiting data. At most 125 bytes.

@@ -31,8 +31,9 @@ pub trait Service: Send + Sync + 'static {
     /// [`Peer`](crate::Peer)s, at times that are spread over it, so that their clients do not
     /// all come back at once.
     ///
-    /// Called once, and not to wait in. Upgrades are refused from here on, everything else goes
-    /// on. What is still open when the time is over is closed by the server.
+    /// Called once, and not to wait in; not if the server is dropped. Upgrades are refused from
+    /// here on, everything else goes on. What is still open when the time is over is closed by
+    /// the server; `within` is zero if that begins at once.
     fn on_drain(&self, within: Duration) {
         let _ = within;
     }

@@ -177,5 +177,5 @@ pub use sockeye_core::handshake::{
 pub use sockeye_core::{
     Binary, Cause, Chunk, CloseCode, Closed, Config, ConfigError, Delivery, Endpoint, Frame,
     Initiator, Message, MessageKind, Outgoing, Output, OwnedBinary, OwnedMessage, OwnedText,
-    SendError, SharedConfig, Text, Time, Transmit,
+    SendError, SharedConfig, Text, Time, Timeout, Transmit, Violation,
 };

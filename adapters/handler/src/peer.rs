@@ -114,6 +114,62 @@ impl Peer {
         Ok(())
     }
 
+    /// Queues a frame and leaves the waking to the caller, who may have many peers to serve under
+    /// a lock: wake what is returned once the lock is free, since a waker may do anything.
+    ///
+    /// `spare` bytes of the queue must stay free, which is how a frame that may be lost makes way
+    /// for those that may not.
+    ///
+    /// # Errors
+    ///
+    /// The queue is too full or the connection has ended.
+    pub fn enqueue(&self, frame: &Frame, spare: usize) -> Result<Option<Waker>, PeerError> {
+        let mut state = self.0.lock();
+        if state.stage == Stage::Open && (state.room as usize) < spare {
+            return Err(PeerError::Full);
+        }
+        state.admit(frame.encoded().len())?;
+        let wake = state.push(Item::Frame(frame.clone()));
+        Ok(state.waker(wake))
+    }
+
+    /// The same for a frame without which those after it would mislead: if the queue is full it is
+    /// dropped, and a Close takes its place.
+    ///
+    /// The handler is [woken](Self::wake) then. No other frame can come between: after what has
+    /// reached the connection's own output the Close is the next.
+    ///
+    /// # Errors
+    ///
+    /// [`PeerError::Full`] says that this has happened, and comes with the waker to wake;
+    /// [`PeerError::Closed`] that the connection has ended or is being closed.
+    pub fn enqueue_or_close(
+        &self,
+        frame: &Frame,
+        code: CloseCode,
+        reason: &str,
+    ) -> Result<Option<Waker>, (PeerError, Option<Waker>)> {
+        let mut state = self.0.lock();
+        match state.admit(frame.encoded().len()) {
+            Ok(()) => {
+                let wake = state.push(Item::Frame(frame.clone()));
+                Ok(state.waker(wake))
+            }
+            Err(PeerError::Closed) => Err((PeerError::Closed, None)),
+            Err(PeerError::Full) => {
+                state.stage = Stage::Closing;
+                let close = Item::Close(code, reason.into());
+                let dropped = core::mem::replace(&mut state.queue, vec![close]);
+                state.woken = true;
+                let waker = state.waker(true);
+                drop(state);
+                // The last reference to a payload may be here: not under the lock.
+                drop(dropped);
+                Err((PeerError::Full, waker))
+            }
+        }
+    }
+
     /// Closes the connection, behind what is queued here. From here on messages are refused.
     ///
     /// It takes no room, so it works when the queue is full. Only the first call counts.
@@ -192,10 +248,23 @@ impl Peer {
     pub(crate) fn take_work(&self, sender: &mut Sender, hard_mark: usize) -> Work {
         let mut state = self.0.lock();
         let woken = core::mem::take(&mut state.woken);
-        let held_back = sender.wants_flush();
-        if state.queue.is_empty() || held_back {
-            let backlog = held_back && !state.queue.is_empty();
-            return Work { woken, backlog };
+        let backlog = self.move_queue(state, sender, hard_mark);
+        Work { woken, backlog }
+    }
+
+    /// The same between two sends of the handler; whether something stays in the queue.
+    pub(crate) fn take_queue(&self, sender: &mut Sender, hard_mark: usize) -> bool {
+        self.move_queue(self.0.lock(), sender, hard_mark)
+    }
+
+    fn move_queue(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        sender: &mut Sender,
+        hard_mark: usize,
+    ) -> bool {
+        if state.queue.is_empty() || sender.wants_flush() {
+            return !state.queue.is_empty();
         }
         state.room = room(hard_mark);
         let mut items = core::mem::take(&mut state.queue).into_iter();
@@ -214,7 +283,16 @@ impl Peer {
         if backlog {
             self.put_back(items.collect());
         }
-        Work { woken, backlog }
+        backlog
+    }
+
+    /// Queues a frame behind what could not be moved. Nobody is woken: it is the session itself
+    /// that asks.
+    pub(crate) fn push_behind(&self, frame: &Frame) -> Result<(), PeerError> {
+        let mut state = self.0.lock();
+        state.admit(frame.encoded().len())?;
+        state.push(Item::Frame(frame.clone()));
+        Ok(())
     }
 
     fn put_back(&self, mut left: Vec<Item>) {
@@ -306,6 +384,10 @@ impl State {
         self.queue.push(item);
         first
     }
+
+    fn waker(&self, wake: bool) -> Option<Waker> {
+        if wake { self.waker.clone() } else { None }
+    }
 }
 
 impl Item {
@@ -328,7 +410,7 @@ fn room(hard_mark: usize) -> u32 {
 
 /// Wakes outside the lock: a waker may do anything.
 fn unlock_and_wake(state: MutexGuard<'_, State>, wake: bool) {
-    let waker = if wake { state.waker.clone() } else { None };
+    let waker = state.waker(wake);
     drop(state);
     if let Some(waker) = waker {
         waker.wake();

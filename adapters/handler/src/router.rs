@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 use core::fmt;
+use core::time::Duration;
 use std::collections::HashMap;
 
 use sockeye_core::handshake::Response;
@@ -53,9 +54,14 @@ pub struct Router {
     /// Around everything, the outermost last.
     layers: Vec<Arc<dyn Layer>>,
     on_panic: Option<Box<OnPanic>>,
+    on_start: Vec<Box<OnLife>>,
+    on_drain: Vec<Box<OnDrain>>,
+    on_stop: Vec<Box<OnLife>>,
 }
 
 type OnPanic = dyn Fn(&Address, &str) + Send + Sync;
+type OnLife = dyn Fn() + Send + Sync;
+type OnDrain = dyn Fn(Duration) + Send + Sync;
 
 /// What is served on one path.
 #[derive(Default)]
@@ -190,6 +196,37 @@ impl Router {
         self
     }
 
+    /// Something to do before the first connection, beside what the services of the routes do;
+    /// see [`Service::on_start`].
+    #[must_use]
+    pub fn on_start(mut self, start: impl Fn() + Send + Sync + 'static) -> Self {
+        self.on_start.push(Box::new(start));
+        self
+    }
+
+    /// Something to do when the server is to end; see [`Service::on_drain`].
+    #[must_use]
+    pub fn on_drain(mut self, drain: impl Fn(Duration) + Send + Sync + 'static) -> Self {
+        self.on_drain.push(Box::new(drain));
+        self
+    }
+
+    /// Something to do after the last connection; see [`Service::on_stop`].
+    #[must_use]
+    pub fn on_stop(mut self, stop: impl Fn() + Send + Sync + 'static) -> Self {
+        self.on_stop.push(Box::new(stop));
+        self
+    }
+
+    /// The services behind all routes, without the layers around them.
+    fn services(&self) -> impl Iterator<Item = &dyn Route> {
+        self.nodes.iter().flat_map(|node| {
+            let methods = node.methods.iter().map(|(_, route)| route);
+            let routes = methods.chain(&node.ws).chain(&node.any);
+            routes.map(|route| route.innermost())
+        })
+    }
+
     /// The node of a path, a new one if need be.
     fn node(&mut self, path: &str) -> Result<&mut Node, RouteError> {
         let path = without_slash(path);
@@ -279,6 +316,21 @@ impl Service for Router {
         .decide(request, cx)
     }
 
+    fn on_start(&self) {
+        self.on_start.iter().for_each(|start| start());
+        self.services().for_each(Route::start);
+    }
+
+    fn on_drain(&self, within: Duration) {
+        self.on_drain.iter().for_each(|drain| drain(within));
+        self.services().for_each(|service| service.drain(within));
+    }
+
+    fn on_stop(&self) {
+        self.services().for_each(Route::stop);
+        self.on_stop.iter().for_each(|stop| stop());
+    }
+
     fn on_panic(&self, address: &Address, message: &str) {
         if let Some(report) = &self.on_panic {
             report(address, message);
@@ -342,6 +394,15 @@ impl Next<'_> {
 /// A service whose handlers are boxed.
 trait Route: Send + Sync {
     fn decide(&self, request: &Request<'_>, cx: &mut Opening<'_>) -> Decision<BoxHandler>;
+
+    /// What stands within the layers.
+    fn innermost(&self) -> &dyn Route;
+
+    fn start(&self) {}
+
+    fn drain(&self, _within: Duration) {}
+
+    fn stop(&self) {}
 }
 
 struct Boxed<S>(S);
@@ -350,6 +411,22 @@ impl<S: Service> Route for Boxed<S> {
     fn decide(&self, request: &Request<'_>, cx: &mut Opening<'_>) -> Decision<BoxHandler> {
         let decision = self.0.on_request(request, cx);
         decision.map(|handler| Box::new(handler) as BoxHandler)
+    }
+
+    fn innermost(&self) -> &dyn Route {
+        self
+    }
+
+    fn start(&self) {
+        self.0.on_start();
+    }
+
+    fn drain(&self, within: Duration) {
+        self.0.on_drain(within);
+    }
+
+    fn stop(&self) {
+        self.0.on_stop();
     }
 }
 
@@ -361,6 +438,10 @@ struct Layered {
 impl Route for Layered {
     fn decide(&self, request: &Request<'_>, cx: &mut Opening<'_>) -> Decision<BoxHandler> {
         self.layer.on_request(request, cx, Next(&*self.next))
+    }
+
+    fn innermost(&self) -> &dyn Route {
+        self.next.innermost()
     }
 }
 
@@ -379,6 +460,10 @@ impl Route for Within<'_> {
             }
             None => self.router.dispatch(request, cx),
         }
+    }
+
+    fn innermost(&self) -> &dyn Route {
+        self
     }
 }
 

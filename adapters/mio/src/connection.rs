@@ -102,6 +102,11 @@ impl<S: Service> Connection<S> {
         }
     }
 
+    /// Whether it has been upgraded and has not ended.
+    pub(crate) fn is_open(&self) -> bool {
+        self.session.is_open()
+    }
+
     pub(crate) fn close(&mut self, shutdown: &Shutdown, now: Time) {
         self.session.close(shutdown.code, &shutdown.reason, now);
     }

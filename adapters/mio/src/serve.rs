@@ -117,8 +117,9 @@ impl Server {
         self.state.connections()
     }
 
-    /// Ends the server: no more is accepted, every connection is closed with the
-    /// code of `shutdown`, and what has not ended by its timeout is dropped.
+    /// Ends the server: after the time that `shutdown` gives the service for it, no more is
+    /// accepted, every connection is closed with its code, and what has not ended by its
+    /// timeout is dropped.
     ///
     /// Blocks until then, and returns how many had to be dropped. Not for handlers of
     /// this server: it would wait for their own thread.

@@ -11,7 +11,7 @@ use mio::{Events, Interest, Poll, Token};
 #[cfg(feature = "tls")]
 use sockeye_common::tls::{Tls, TlsServer};
 use sockeye_common::{
-    ACCEPTS, BACK_OFF, DeadlineHeap, Gate, Phase, ServerState, is_of_one_connection,
+    ACCEPTS, BACK_OFF, DeadlineHeap, Ending, Gate, Phase, ServerState, is_of_one_connection,
 };
 use sockeye_core::{Deadline, SharedConfig, Time};
 use sockeye_handler::{Address, Service, Session};
@@ -31,7 +31,7 @@ const LISTENER: Token = Token(usize::MAX - 1);
 const MAILBOX: Token = Token(usize::MAX);
 
 /// What the threads of a server share.
-pub(crate) struct Shared<S> {
+pub(crate) struct Shared<S: Service> {
     pub(crate) service: Arc<Gate<S>>,
     pub(crate) config: SharedConfig,
     pub(crate) state: Arc<ServerState>,
@@ -41,7 +41,7 @@ pub(crate) struct Shared<S> {
     pub(crate) tls: Option<TlsServer>,
 }
 
-impl<S> Shared<S> {
+impl<S: Service> Shared<S> {
     /// What a new connection speaks; `None` if it cannot.
     #[cfg(feature = "tls")]
     fn layer(&self) -> Option<Layer> {
@@ -90,8 +90,9 @@ pub(crate) struct Worker<S: Service> {
     /// said otherwise.
     acceptable: bool,
     back_off: Option<Time>,
-    /// What is left of them is dropped then.
-    drop_at: Option<Time>,
+    ending: Ending,
+    /// The last phase in which the connections were told something.
+    told: Phase,
     connections: Places<Connection<S>>,
     /// Who has something to do.
     queue: VecDeque<u32>,
@@ -107,7 +108,8 @@ impl<S: Service> Worker<S> {
             listener: Some(bench.listener),
             acceptable: false,
             back_off: None,
-            drop_at: None,
+            ending: Ending::default(),
+            told: Phase::Serving,
             connections: Places::default(),
             queue: VecDeque::new(),
             deadlines: DeadlineHeap::default(),
@@ -129,13 +131,25 @@ impl<S: Service> Worker<S> {
             self.note(&events);
             self.wake(&mut woken);
             self.ring(now);
-            match self.shared.state.phase() {
+            self.shared.service.tell_end();
+            if self.ending.advance(&self.shared.state, now) {
+                self.announce();
+            }
+            let phase = self.shared.state.phase();
+            match phase {
                 Phase::Serving => self.accept(now),
-                Phase::Closing => self.close(now),
+                Phase::Draining | Phase::Expelling => {
+                    self.accept(now);
+                    self.close(phase, now);
+                }
+                Phase::Closing => {
+                    self.listener = None;
+                    self.close(phase, now);
+                }
                 Phase::Aborting => return self.abort(now),
             }
             self.take_turns();
-            if self.drop_at.is_some() && self.is_empty() {
+            if phase == Phase::Closing && self.is_empty() {
                 return;
             }
         }
@@ -161,7 +175,7 @@ impl<S: Service> Worker<S> {
     fn next_deadline(&self, now: Time) -> Option<Time> {
         let deadline = self.deadlines.next().and_then(Deadline::time);
         let back_off = self.back_off.filter(|until| *until > now);
-        [deadline, back_off, self.drop_at]
+        [deadline, back_off, self.ending.next(now)]
             .into_iter()
             .flatten()
             .min()
@@ -291,28 +305,31 @@ impl<S: Service> Worker<S> {
 
     fn leave(&self) {
         if self.shared.state.leave() {
-            for mailbox in self.shared.mailboxes.iter() {
-                mailbox.announce();
-            }
+            self.announce();
         }
     }
 
-    /// Closes all connections, the first time, and drops what is left at the end.
-    fn close(&mut self, now: Time) {
+    /// Has every thread look at what the server does.
+    fn announce(&self) {
+        for mailbox in self.shared.mailboxes.iter() {
+            mailbox.announce();
+        }
+    }
+
+    /// Closes the connections that this phase closes, when it begins.
+    fn close(&mut self, phase: Phase, now: Time) {
+        if self.told == phase {
+            return;
+        }
+        self.told = phase;
         let shared = Arc::clone(&self.shared);
         let Some(shutdown) = shared.state.shutdown() else {
             return;
         };
-        match self.drop_at {
-            Some(at) if at <= now => self.abort(now),
-            Some(_) => {}
-            None => {
-                self.drop_at = Some(now + shutdown.timeout);
-                self.listener = None;
-                for (place, connection) in self.connections.iter_mut() {
-                    connection.close(shutdown, now);
-                    enqueue(&mut self.queue, connection, place);
-                }
+        for (place, connection) in self.connections.iter_mut() {
+            if phase == Phase::Closing || (phase == Phase::Expelling && connection.is_open()) {
+                connection.close(shutdown, now);
+                enqueue(&mut self.queue, connection, place);
             }
         }
     }

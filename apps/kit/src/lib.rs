@@ -13,6 +13,7 @@ pub mod cluster;
 pub mod http;
 pub mod metrics;
 pub mod name;
+pub mod page;
 pub mod rate;
 pub mod redis;
 pub mod secret;

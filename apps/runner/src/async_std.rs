@@ -5,14 +5,14 @@ use async_std::task::block_on;
 use sockeye_async_std::async_std as adapter;
 use sockeye_handler::{OwnedMessage, Service};
 
-use crate::Args;
 use crate::asynchronous::{connect_options, run_client, run_server, serve_options};
 use crate::failure::Failure;
+use crate::{Args, Ending};
 
-pub(crate) fn serve<S: Service>(args: &Args, service: S) -> Result<(), Failure> {
+pub(crate) fn serve<S: Service>(args: &Args, service: S, ending: Ending) -> Result<(), Failure> {
     let options = serve_options(args)?;
     start(args.threads);
-    block_on(run_server(args, async {
+    block_on(run_server(args, ending, async {
         let listener = adapter::listen(&*args.listen).await?;
         adapter::serve(listener, service, &options)
     }))

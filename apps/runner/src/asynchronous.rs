@@ -8,12 +8,12 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 
 use sockeye_async::{
-    ConnectError, ConnectOptions, ServeOptions, Server, Shutdown, Timer, Transport, WebSocket,
+    ConnectError, ConnectOptions, ServeOptions, Server, Timer, Transport, WebSocket,
 };
 use sockeye_handler::{CloseCode, OwnedMessage};
 
 use crate::failure::Failure;
-use crate::{Args, announce, signals};
+use crate::{Args, Ending, announce, signals};
 
 pub(crate) fn serve_options(args: &Args) -> Result<ServeOptions, Failure> {
     let mut options = ServeOptions::default();
@@ -43,6 +43,7 @@ pub(crate) fn connect_options(
 /// Runs the server that `start` starts, until the program is told to end.
 pub(crate) async fn run_server(
     args: &Args,
+    ending: Ending,
     start: impl Future<Output = io::Result<Server>>,
 ) -> Result<(), Failure> {
     let stop = Stop::on_signal()?;
@@ -53,11 +54,7 @@ pub(crate) async fn run_server(
     announce(args, server.local_addr());
     poll_fn(|cx| stop.poll(cx)).await;
     tracing::info!(connections = server.connections(), "closing");
-    let shutdown = Shutdown {
-        timeout: args.drain_timeout,
-        ..Shutdown::default()
-    };
-    match server.shut_down(shutdown).await {
+    match server.shut_down(ending.shutdown(args)).await {
         0 => tracing::info!("closed"),
         dropped => tracing::warn!(dropped, "closed, but not in time"),
     }

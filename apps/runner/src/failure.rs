@@ -26,6 +26,8 @@ pub(crate) enum Failure {
         what: &'static str,
         error: io::Error,
     },
+    /// The program itself will not start.
+    Refused { reason: String },
     /// A client has no connection; the adapter's error says whom to.
     Connect(ConnectError),
     /// A client's connection ended badly.
@@ -39,7 +41,9 @@ impl Failure {
         match self {
             #[cfg(feature = "tls")]
             Self::Tls(_) => ExitCode::from(2),
-            Self::Config(_) | Self::Listen { .. } | Self::System { .. } => ExitCode::from(2),
+            Self::Config(_) | Self::Listen { .. } | Self::System { .. } | Self::Refused { .. } => {
+                ExitCode::from(2)
+            }
             Self::Connect(ConnectError::Url { .. } | ConnectError::Tls { .. }) => ExitCode::from(2),
             Self::Connect(_) | Self::Ended { .. } | Self::Interrupted { .. } => ExitCode::FAILURE,
         }
@@ -74,6 +78,7 @@ impl fmt::Display for Failure {
             Self::Tls(error) => error.fmt(f),
             Self::Listen { address, error } => write!(f, "cannot listen on {address}: {error}"),
             Self::System { what, error } => write!(f, "cannot {what}: {error}"),
+            Self::Refused { reason } => Escaped(reason).fmt(f),
             Self::Connect(error) => error.fmt(f),
             Self::Ended { url, closed } => {
                 let how = closed.to_string();

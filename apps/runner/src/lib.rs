@@ -59,33 +59,84 @@ mod smol;
 mod tokio;
 mod value;
 
+use core::fmt;
 use core::net::SocketAddr;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use sockeye_handler::{OwnedMessage, Service};
+use sockeye_common::Shutdown;
+use sockeye_handler::{CloseCode, OwnedMessage, Service};
 
 pub use args::{Adapter, Args, parse};
-pub use value::{Bytes, Interval};
+pub use escape::Escaped;
+pub use signals::on_stop;
+pub use value::{Bytes, Interval, duration};
 
 use failure::Failure;
 
 #[cfg(not(any(feature = "async", feature = "mio")))]
 compile_error!("a program needs an adapter: enable `tokio`, `async-std`, `smol` or `mio`");
 
-/// Runs a server until it is told to end.
+/// Runs a server until it is told to end, and then closes its connections with 1001, all
+/// at once.
 pub fn serve<S: Service>(args: &Args, service: S) -> ExitCode {
+    run(args, service, Ending::AtOnce)
+}
+
+/// Runs a server until it is told to end, and then lets the service close its connections
+/// one after the other: [`Service::on_drain`].
+///
+/// That takes at most four fifths of `--drain-timeout`. Until the last of them has gone the
+/// server listens, and answers plain HTTP. Those that are left are closed with 1012, and have
+/// the rest of the time.
+pub fn serve_and_drain<S: Service>(args: &Args, service: S) -> ExitCode {
+    run(args, service, Ending::Drain)
+}
+
+fn run<S: Service>(args: &Args, service: S, ending: Ending) -> ExitCode {
     log::start(args);
     finish(match args.adapter {
         #[cfg(feature = "tokio")]
-        Adapter::Tokio => tokio::serve(args, service),
+        Adapter::Tokio => tokio::serve(args, service, ending),
         #[cfg(feature = "async-std")]
-        Adapter::AsyncStd => async_std::serve(args, service),
+        Adapter::AsyncStd => async_std::serve(args, service, ending),
         #[cfg(feature = "smol")]
-        Adapter::Smol => smol::serve(args, service),
+        Adapter::Smol => smol::serve(args, service, ending),
         #[cfg(feature = "mio")]
-        Adapter::Mio => mio::serve(args, service),
+        Adapter::Mio => mio::serve(args, service, ending),
     })
+}
+
+/// What a signal does to the connections.
+#[derive(Clone, Copy)]
+enum Ending {
+    AtOnce,
+    Drain,
+}
+
+impl Ending {
+    fn shutdown(self, args: &Args) -> Shutdown {
+        let all = args.drain_timeout;
+        match self {
+            Self::AtOnce => Shutdown {
+                timeout: all,
+                ..Shutdown::default()
+            },
+            Self::Drain => Shutdown {
+                code: CloseCode::SERVICE_RESTART,
+                drain: all / 5 * 4,
+                timeout: all / 5,
+                ..Shutdown::default()
+            },
+        }
+    }
+}
+
+/// Refuses to start: says why, in one sentence on standard error, and gives the exit code.
+pub fn refuse(reason: impl fmt::Display) -> ExitCode {
+    finish(Err(Failure::Refused {
+        reason: reason.to_string(),
+    }))
 }
 
 /// Runs a client, which offers `subprotocols` and answers each message until the

@@ -6,14 +6,12 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 use sockeye_handler::{CloseCode, OwnedMessage, Service};
-use sockeye_mio::{
-    ConnectError, ConnectOptions, RecvHalf, SendHalf, ServeOptions, Shutdown, WebSocket,
-};
+use sockeye_mio::{ConnectError, ConnectOptions, RecvHalf, SendHalf, ServeOptions, WebSocket};
 
 use crate::failure::Failure;
-use crate::{Args, announce, signals};
+use crate::{Args, Ending, announce, signals};
 
-pub(crate) fn serve<S: Service>(args: &Args, service: S) -> Result<(), Failure> {
+pub(crate) fn serve<S: Service>(args: &Args, service: S, ending: Ending) -> Result<(), Failure> {
     let mut options = ServeOptions::default();
     options.config = args.config()?;
     options.max_connections = args.max_connections;
@@ -38,11 +36,7 @@ pub(crate) fn serve<S: Service>(args: &Args, service: S) -> Result<(), Failure> 
     // The other end waits for signals as long as the process lives.
     let _ = stopped.recv();
     tracing::info!(connections = server.connections(), "closing");
-    let shutdown = Shutdown {
-        timeout: args.drain_timeout,
-        ..Shutdown::default()
-    };
-    match server.shut_down(shutdown) {
+    match server.shut_down(ending.shutdown(args)) {
         0 => tracing::info!("closed"),
         dropped => tracing::warn!(dropped, "closed, but not in time"),
     }

@@ -10,18 +10,18 @@ use async_io::block_on;
 use sockeye_async_std::smol as adapter;
 use sockeye_handler::{OwnedMessage, Service};
 
-use crate::Args;
 use crate::asynchronous::{connect_options, run_client, run_server, serve_options};
 use crate::failure::Failure;
+use crate::{Args, Ending};
 
-pub(crate) fn serve<S: Service>(args: &Args, service: S) -> Result<(), Failure> {
+pub(crate) fn serve<S: Service>(args: &Args, service: S, ending: Ending) -> Result<(), Failure> {
     let options = serve_options(args)?;
     let executor = Arc::new(Executor::new());
     start(args.threads, &executor).map_err(|error| Failure::System {
         what: "start a thread",
         error,
     })?;
-    let server = run_server(args, async {
+    let server = run_server(args, ending, async {
         let listener = adapter::listen(&args.listen).await?;
         adapter::serve(listener, service, &options, Arc::clone(&executor))
     });

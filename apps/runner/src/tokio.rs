@@ -3,18 +3,18 @@
 use sockeye_handler::{OwnedMessage, Service};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::Args;
 use crate::asynchronous::{connect_options, run_client, run_server, serve_options};
 use crate::failure::Failure;
+use crate::{Args, Ending};
 
-pub(crate) fn serve<S: Service>(args: &Args, service: S) -> Result<(), Failure> {
+pub(crate) fn serve<S: Service>(args: &Args, service: S, ending: Ending) -> Result<(), Failure> {
     let options = serve_options(args)?;
     let mut threads = Builder::new_multi_thread();
     if let Some(count) = args.threads {
         threads.worker_threads(count.into());
     }
     let runtime = start(&mut threads)?;
-    let ended = runtime.block_on(run_server(args, async {
+    let ended = runtime.block_on(run_server(args, ending, async {
         let listener = sockeye_tokio::listen(&args.listen).await?;
         sockeye_tokio::serve(listener, service, &options)
     }));

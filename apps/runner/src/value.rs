@@ -40,8 +40,12 @@ impl FromStr for Interval {
     }
 }
 
-/// A time such as `250ms`, `10s` or `1m 30s`.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+/// A time such as `250ms`, `10s` or `1m 30s`, for the flags of a program.
+///
+/// # Errors
+///
+/// Says what a time looks like.
+pub fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)
         .map_err(|_| String::from("not a time such as 250ms, 10s or 1m30s"))
 }

@@ -52,7 +52,7 @@ pub enum HandshakeError {
     DuplicateVersion,
     /// `Sec-WebSocket-Key` is missing, repeated, or not 16 bytes in base64: 400.
     Key,
-    /// `Origin` is repeated: 400.
+    /// `Origin` is repeated: 403.
     DuplicateOrigin,
     /// `Sec-WebSocket-Protocol` holds something else than tokens: 400.
     Subprotocol,
@@ -93,9 +93,10 @@ impl HandshakeError {
             | Self::Connection
             | Self::DuplicateVersion
             | Self::Key
-            | Self::DuplicateOrigin
             | Self::Subprotocol
             | Self::Eof => 400,
+            // RFC 6455 §4.2.2: what an origin is answered that is not acceptable.
+            Self::DuplicateOrigin => 403,
             Self::Method => 405,
             Self::TimedOut => 408,
             Self::LengthRequired => 411,

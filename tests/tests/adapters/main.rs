@@ -5,6 +5,8 @@
     reason = "the suite is loaded once for each adapter"
 )]
 
+extern crate alloc;
+
 mod async_std;
 mod mio;
 mod smol;

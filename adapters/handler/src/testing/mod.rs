@@ -49,6 +49,7 @@ use crate::session::Session;
 pub struct TestServer<S: Service>(Rc<RefCell<World<S>>>);
 
 struct World<S: Service> {
+    /// Stopped when the world goes.
     service: Arc<S>,
     config: SharedConfig,
     now: Time,
@@ -67,6 +68,7 @@ impl<S: Service> TestServer<S> {
     /// A server with these settings.
     #[must_use]
     pub fn with_config(service: S, config: SharedConfig) -> Self {
+        service.on_start();
         Self(Rc::new(RefCell::new(World {
             service: Arc::new(service),
             config,
@@ -178,6 +180,14 @@ impl<S: Service> TestServer<S> {
         world.run();
     }
 
+    /// Tells the service that the server is to end, as a server that drains does. Nothing else
+    /// happens: what the service closes it closes by itself, and upgrades are still accepted.
+    pub fn drain(&self, within: Duration) {
+        let service = self.service();
+        service.on_drain(within);
+        self.run();
+    }
+
     /// Moves the clock, step by step over everything that is due on the way.
     pub fn advance(&self, duration: Duration) {
         self.world().advance(duration);
@@ -244,6 +254,13 @@ impl<S: Service> Clone for TestServer<S> {
 impl<S: Service> fmt::Debug for TestServer<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TestServer").finish_non_exhaustive()
+    }
+}
+
+impl<S: Service> Drop for World<S> {
+    fn drop(&mut self) {
+        self.links.clear();
+        self.service.on_stop();
     }
 }
 

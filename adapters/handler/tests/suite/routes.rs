@@ -1,10 +1,14 @@
 //! Paths, methods, and what serves them.
 
+use alloc::sync::Arc;
+use core::time::Duration;
+use std::sync::Mutex;
+
 use sockeye_core::handshake::ConnectError;
 use sockeye_handler::testing::TestServer;
 use sockeye_handler::{
-    BoxHandler, Context, Decision, Handler, Message, Opening, Request, Response, RouteError,
-    Router, linear, service_fn,
+    BoxHandler, Context, Decision, Handler, Message, Next, Opening, Request, Response, RouteError,
+    Router, Service, linear, service_fn,
 };
 
 /// Answers everything with its name.
@@ -180,4 +184,65 @@ fn wrong_routes_are_refused_when_they_are_added() {
         twice.get("/", |_| Response::new(200)).err(),
         Some(RouteError::Conflict)
     );
+}
+
+/// Writes down what it hears.
+#[derive(Clone, Default)]
+struct Living(Arc<Mutex<Vec<String>>>);
+
+impl Living {
+    fn note(&self, what: &str) {
+        self.0.lock().expect("no panic").push(what.into());
+    }
+
+    fn take(&self) -> Vec<String> {
+        core::mem::take(&mut *self.0.lock().expect("no panic"))
+    }
+}
+
+impl Service for Living {
+    type Handler = Named;
+
+    fn on_start(&self) {
+        self.note("service starts");
+    }
+
+    fn on_drain(&self, within: Duration) {
+        self.note(&format!("service drains for {within:?}"));
+    }
+
+    fn on_stop(&self) {
+        self.note("service stops");
+    }
+
+    fn on_request(&self, _: &Request<'_>, _: &mut Opening<'_>) -> Decision<Named> {
+        Decision::accept(Named("living".into()))
+    }
+}
+
+#[test]
+fn a_router_and_the_services_of_its_routes_live_and_end_together() {
+    let living = Living::default();
+    let [start, drain, stop] = [(); 3].map(|()| living.clone());
+    let router = Router::new()
+        .on_start(move || start.note("router starts"))
+        .on_drain(move |_| drain.note("router drains"))
+        .on_stop(move || stop.note("router stops"))
+        .route("/living", living.clone())
+        .map(|router| {
+            // Once, however many layers are around it.
+            let pass = |request: &Request<'_>, cx: &mut Opening<'_>, next: Next<'_>| {
+                next.on_request(request, cx)
+            };
+            router.layer(pass).layer(pass).wrap(pass)
+        });
+    assert_eq!(living.take(), [""; 0]);
+    let server = TestServer::new(router.expect("a good route"));
+    assert_eq!(living.take(), ["router starts", "service starts"]);
+    let client = server.connect("/living").expect("accepted");
+    server.drain(Duration::from_secs(4));
+    assert_eq!(living.take(), ["router drains", "service drains for 4s"]);
+    drop(client);
+    drop(server);
+    assert_eq!(living.take(), ["service stops", "router stops"]);
 }

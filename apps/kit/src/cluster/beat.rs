@@ -5,7 +5,7 @@ use std::sync::{LazyLock, PoisonError};
 use std::time::Instant;
 
 use super::{Cluster, Lease, Node, Stage, Tenure};
-use crate::redis::{Failed, Script, from_value};
+use crate::redis::{Command, Failed, Script, from_value};
 
 /// Keys: the nodes, the lease. Arguments: the node, its incarnation, how to go on, for how
 /// many milliseconds, the channel of the nodes, what lease keys begin with.
@@ -18,7 +18,7 @@ local node, incarnation, step, valid, channel, prefix = unpack(ARGV)
 if step == 'enter' then
   redis.call('SET', lease, incarnation, 'PX', valid)
   redis.call('SADD', nodes, node)
-  redis.call('PUBLISH', channel, node)
+  redis.call('PUBLISH', channel, node .. '.' .. incarnation)
 elseif redis.call('GET', lease) ~= incarnation then
   return {0}
 elseif step == 'renew' then
@@ -45,7 +45,7 @@ static LEAVE: LazyLock<Script> = LazyLock::new(|| {
 if redis.call('GET', KEYS[2]) == ARGV[2] then
   redis.call('DEL', KEYS[2])
   redis.call('SREM', KEYS[1], ARGV[1])
-  redis.call('PUBLISH', ARGV[3], ARGV[1])
+  redis.call('PUBLISH', ARGV[3], '')
 end
 return 1",
     )
@@ -72,6 +72,7 @@ pub(super) fn run(cluster: &Cluster) {
         if step == Step::Enter {
             node.lose(link);
         }
+        let known = node.lock().others.clone();
         let sent = Instant::now();
         next = sent + period;
         match ask(cluster, step) {
@@ -80,7 +81,9 @@ pub(super) fn run(cluster: &Cluster) {
                     renew_at = sent + node.valid_for / 3;
                     node.lock().valid_until = Some(sent + node.valid_for);
                 }
-                node.tell(link, leases);
+                for dead in node.tell(link, known, leases) {
+                    tell_gone(cluster, &dead);
+                }
             }
             // Lost: enter at once.
             Ok(None) => {
@@ -123,6 +126,15 @@ fn ask(cluster: &Cluster, step: Step) -> Result<Option<Vec<Lease>>, Failed> {
             .filter_map(|lease| lease.parse().ok())
             .collect(),
     ))
+}
+
+/// Has the subscription tell of a node that is gone: behind all that the node published
+/// while it had its lease. If the message is lost, so was the connection, and the program
+/// is told to read everything anew.
+fn tell_gone(cluster: &Cluster, dead: &Lease) {
+    tracing::info!("node {dead} is gone");
+    let publish = Command::new("PUBLISH").arg(&*cluster.node.gone_channel);
+    let _ = cluster.store.send(publish.arg(dead.to_string()), |_| ());
 }
 
 /// Gives the lease back.
@@ -194,20 +206,27 @@ impl Node {
         }
     }
 
-    /// Tells what has come of a beat, unless the store has come or gone since.
-    fn tell(&self, link: u64, leases: Vec<Lease>) {
+    /// Tells what has come of a beat, unless the store has come or gone since. Returns who is
+    /// gone: those that were `known` before it and are not among the `leases`.
+    fn tell(&self, link: u64, known: Vec<Lease>, leases: Vec<Lease>) -> Vec<Lease> {
         let _telling = self.telling();
         let mut tenure = self.lock();
         if !tenure.may_tell(link) {
-            return;
+            return Vec::new();
         }
         let me = self.lease(tenure.incarnation);
         let news = tenure.told != Some(me.incarnation());
         tenure.told = Some(me.incarnation());
         let back = !core::mem::replace(&mut tenure.told_up, true);
-        let others: Vec<Lease> = leases.into_iter().filter(|lease| *lease != me).collect();
-        let mut gone = core::mem::replace(&mut tenure.others, others.clone());
-        gone.retain(|lease| !others.contains(lease));
+        let gone: Vec<Lease> = known
+            .into_iter()
+            .filter(|lease| !leases.contains(lease))
+            .collect();
+        tenure.others.retain(|lease| !gone.contains(lease));
+        leases
+            .into_iter()
+            .filter(|lease| *lease != me)
+            .for_each(|lease| tenure.meet(lease));
         drop(tenure);
         if news {
             tracing::info!("entered the cluster as {me}");
@@ -215,15 +234,19 @@ impl Node {
         } else if back {
             self.events.resumed(&me);
         }
-        for dead in gone {
-            tracing::info!("node {dead} is gone");
-            self.events.down(&dead);
-        }
         self.changed.notify_all();
+        gone
     }
 }
 
 impl Tenure {
+    /// Another node is there.
+    pub(super) fn meet(&mut self, other: Lease) {
+        if !self.others.contains(&other) {
+            self.others.push(other);
+        }
+    }
+
     fn may_tell(&self, link: u64) -> bool {
         self.link == link && self.link_up && self.stage == Stage::Beating
     }

@@ -50,6 +50,9 @@ pub trait Events: Send + Sync + 'static {
     fn fenced(&self);
 
     /// Another node has left or is dead: all its claims are void.
+    ///
+    /// Comes behind every [`message`](Self::message) that the node published by a
+    /// [`FencedScript`].
     fn down(&self, dead: &Lease);
 
     /// Something was published on one of the channels.
@@ -70,6 +73,8 @@ struct Node {
     own_channel: Box<str>,
     /// Where nodes tell that they came or left.
     nodes_channel: Box<str>,
+    /// Where this node tells itself who is gone.
+    gone_channel: Box<str>,
     nodes_key: Box<str>,
     valid_for: Duration,
     tenure: Mutex<Tenure>,
@@ -121,7 +126,8 @@ impl Cluster {
         events: Arc<dyn Events>,
     ) -> Result<Self, ConnectError> {
         let node = Arc::new(Node::new(settings, events));
-        let mut subscribed = vec![node.own_channel.to_string(), node.nodes_channel.to_string()];
+        let own = [&node.own_channel, &node.nodes_channel, &node.gone_channel];
+        let mut subscribed: Vec<String> = own.map(ToString::to_string).into();
         subscribed.extend(channels);
         let store = Store::connect(
             &settings.url,
@@ -168,10 +174,7 @@ impl Cluster {
         self.store.call(command)
     }
 
-    /// A script that does nothing, and fails with [`Failed::Fenced`], unless this node's
-    /// lease is valid when it runs.
-    ///
-    /// In it, `alive(lease)` says whether a [`Lease`], as text, is valid.
+    /// A [`FencedScript`] of this cluster.
     #[must_use]
     pub fn fenced(&self, body: &str) -> FencedScript {
         FencedScript::new(self.node.prefix, body)
@@ -258,6 +261,7 @@ impl Node {
             lease_key: format!("{prefix}node:{id}").into(),
             own_channel: channel_of(prefix, &id).into(),
             nodes_channel: format!("{prefix}nodes").into(),
+            gone_channel: format!("{prefix}gone:{id}").into(),
             nodes_key: format!("{prefix}nodes").into(),
             id: id.into(),
             valid_for: settings.lease,
@@ -336,11 +340,29 @@ impl Listener for Node {
 
     fn message(&self, channel: &str, payload: &[u8]) {
         if channel == &*self.nodes_channel {
+            // A node that comes says so before it claims anything. So its end is noticed
+            // even if it is over before the next look.
+            match lease_in(payload) {
+                Some(lease) if lease.node() != &*self.id => self.lock().meet(lease),
+                _ => {}
+            }
             self.hurry();
+        } else if channel == &*self.gone_channel {
+            let _telling = self.telling();
+            let tenure = self.lock();
+            let tell = tenure.told_up && tenure.stage == Stage::Beating;
+            drop(tenure);
+            if let (true, Some(dead)) = (tell, lease_in(payload)) {
+                self.events.down(&dead);
+            }
         } else {
             self.events.message(channel, payload);
         }
     }
+}
+
+fn lease_in(payload: &[u8]) -> Option<Lease> {
+    core::str::from_utf8(payload).ok()?.parse().ok()
 }
 
 fn channel_of(prefix: &str, node: &str) -> String {

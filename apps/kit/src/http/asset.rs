@@ -13,9 +13,10 @@ use sockeye_handler::{Request, Response, RouteError, Router};
 
 use super::sendable;
 
-/// Nothing from other hosts, nothing inline, nobody's frame.
-const POLICY: &str =
-    "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+/// Nothing from other hosts, nothing inline, nobody's frame; and no text becomes markup.
+const POLICY: &str = "default-src 'self'; base-uri 'none'; form-action 'self'; \
+                      frame-ancestors 'none'; require-trusted-types-for 'script'; \
+                      trusted-types 'none'";
 
 /// A file of a page, in memory.
 #[derive(Clone, Debug)]

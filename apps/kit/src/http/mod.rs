@@ -5,6 +5,7 @@ mod bearer;
 mod proxy;
 mod site;
 
+use bytes::Bytes;
 use serde::Serialize;
 use sockeye_handler::{InvalidField, Response};
 
@@ -16,9 +17,15 @@ pub use site::{Site, SiteArgs, SiteError};
 /// An answer in JSON, which nobody keeps.
 #[must_use]
 pub fn json(status: u16, body: &impl Serialize) -> Response {
-    let Ok(body) = serde_json::to_vec(body) else {
-        return Response::new(500);
-    };
+    match serde_json::to_vec(body) {
+        Ok(body) => json_text(status, body),
+        Err(_) => Response::new(500),
+    }
+}
+
+/// The same with a body that is JSON already.
+#[must_use]
+pub fn json_text(status: u16, body: impl Into<Bytes>) -> Response {
     sendable(
         Response::new(status)
             .body("application/json", body)

@@ -18,7 +18,7 @@ use super::{error, sendable};
 #[derive(Clone, Debug, Default, clap::Args)]
 #[group(skip)]
 pub struct SiteArgs {
-    /// Origin such as https://app.example whose pages may connect, beside those of this
+    /// Origin such as `https://app.example` whose pages may connect, beside those of this
     /// server; may be repeated.
     #[arg(
         long = "allow-origin",

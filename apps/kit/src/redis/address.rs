@@ -22,7 +22,7 @@ pub enum ConnectError {
     /// A URL that asks for TLS, which is not built in.
     Tls,
     /// No connection.
-    Unreachable(Box<str>, io::Error),
+    Unreachable(Box<str>, RedisError),
     /// A connection, and no answer within the time.
     Silent(Box<str>),
     /// Something else listens there.
@@ -58,6 +58,11 @@ impl Address {
         })
     }
 
+    /// The number of the database.
+    pub(super) fn database(&self) -> i64 {
+        self.info.redis_settings().db()
+    }
+
     /// A connection on which every answer is waited for at most `timeout`.
     pub(super) fn connect(&self, timeout: Duration) -> Result<Connection, ConnectError> {
         let connect = || {
@@ -79,7 +84,7 @@ impl Address {
             }
             (_, ErrorKind::Parse) => ConnectError::NotRedis(shown),
             _ if error.is_timeout() => ConnectError::Silent(shown),
-            (_, ErrorKind::Io) => ConnectError::Unreachable(shown, cause(error)),
+            (_, ErrorKind::Io) => ConnectError::Unreachable(shown, error.clone()),
             _ => self.explain_refusal(error),
         }
     }
@@ -97,19 +102,6 @@ impl Address {
             let text = format!("{}{detail}", code.unwrap_or_default());
             ConnectError::Refused(shown, crate::redis::printable(&text))
         }
-    }
-}
-
-/// The I/O error inside, or what stands for it.
-fn cause(error: &RedisError) -> io::Error {
-    use core::error::Error;
-    let source = error
-        .source()
-        .and_then(|source| source.downcast_ref::<io::Error>());
-    match source.map(|io| (io.raw_os_error(), io.kind())) {
-        Some((Some(code), _)) => io::Error::from_raw_os_error(code),
-        Some((None, kind)) => kind.into(),
-        None => io::Error::other(error.category().to_owned()),
     }
 }
 
@@ -143,7 +135,8 @@ impl fmt::Display for ConnectError {
 impl core::error::Error for ConnectError {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
-            Self::Unreachable(_, error) | Self::Thread(error) => Some(error),
+            Self::Unreachable(_, error) => Some(error),
+            Self::Thread(error) => Some(error),
             _ => None,
         }
     }

@@ -28,16 +28,14 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// How long the token is still good; zero from the moment of `exp` on.
+    /// How long the token is still good, rounded up to the millisecond so that a timer which is
+    /// set by it is not early. Zero from the moment of `exp` on.
     #[must_use]
     pub fn left(&self, now: SystemTime) -> Duration {
-        let left = Duration::try_from_secs_f64(self.exp - seconds(now));
-        // What is too long to be counted does not end; what is negative has ended.
-        left.unwrap_or(if self.exp > 0.0 && self.exp > seconds(now) {
-            Duration::MAX
-        } else {
-            Duration::ZERO
-        })
+        let millis = ((self.exp - seconds(now)) * 1000.0).ceil();
+        // What is negative has ended; what is too long to be counted does not end. (`as`
+        // saturates.)
+        Duration::from_millis(millis as u64)
     }
 }
 

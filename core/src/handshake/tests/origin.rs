@@ -109,6 +109,22 @@ fn a_server_that_knows_its_names_cannot_be_rebound() {
 }
 
 #[test]
+fn a_server_may_answer_to_every_address() {
+    let policy = OriginPolicy::same_host().host("localhost").unwrap();
+    for host in ["127.0.0.1:80", "[::1]", "192.0.2.7"] {
+        assert_eq!(check(&policy, host, &[]), Err(Forbidden::Host), "{host}");
+        let policy = policy.clone().addresses();
+        assert_eq!(check(&policy, host, &[]), Ok(()), "{host}");
+        assert_eq!(
+            check(&policy, host, &["http://evil.example"]),
+            Err(Forbidden::Origin)
+        );
+        let evil = check(&policy, "evil.example", &[]);
+        assert_eq!(evil, Err(Forbidden::Host));
+    }
+}
+
+#[test]
 fn a_policy_is_made_of_origins_and_hosts() {
     for origin in [
         "",

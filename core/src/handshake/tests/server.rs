@@ -182,7 +182,7 @@ fn every_error_has_an_answer_that_ends_the_connection() {
         (E::Version, 426),
         (E::DuplicateVersion, 400),
         (E::Key, 400),
-        (E::DuplicateOrigin, 400),
+        (E::DuplicateOrigin, 403),
         (E::Subprotocol, 400),
         (E::TimedOut, 408),
         (E::Eof, 400),

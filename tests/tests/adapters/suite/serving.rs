@@ -355,6 +355,7 @@ fn a_shutdown_tells_its_code_and_drops_who_does_not_answer() {
         code: CloseCode::SERVICE_RESTART,
         reason: "back soon".into(),
         timeout: Duration::from_millis(300),
+        ..Shutdown::default()
     });
     assert_eq!(dropped, 1);
     let close = deaf.read();

@@ -1,0 +1,15 @@
+//! A chat server over WebSocket.
+
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use sockeye_chat::{Args, DEFAULTS};
+
+fn main() -> ExitCode {
+    let args: Args = sockeye_runner::parse(DEFAULTS);
+    match args.service() {
+        Ok(chat) => sockeye_runner::serve_and_drain(&args.run(), chat),
+        Err(refusal) => sockeye_runner::refuse(refusal),
+    }
+}

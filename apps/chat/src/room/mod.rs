@@ -1,0 +1,560 @@
+//! A room: who is in it, in which order what was said, and what is remembered of it.
+
+mod members;
+mod ring;
+mod roster;
+mod telling;
+
+use alloc::sync::Arc;
+use core::mem;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use sockeye_handler::{Frame, Time};
+use sockeye_kit::clock::rfc3339;
+use sockeye_kit::name::Name;
+
+use self::members::Members;
+use self::ring::Ring;
+use self::roster::Roster;
+use crate::hub::Hub;
+use crate::protocol::{Dialect, Event, Id, Position, Since, frame, history, original};
+use crate::store::{Delivered, Epoch, Message, Node, Post, Snapshot, Stamp, Via};
+use crate::wakers::Wakers;
+
+pub(crate) use self::members::Member;
+pub(crate) use self::ring::Bounds;
+pub(crate) use self::roster::{Departure, Mark};
+
+/// A room of this node. All that happens in it happens under its lock, which is held for no
+/// other room and while nobody is called back.
+pub(crate) struct Room {
+    name: Name,
+    state: Mutex<State>,
+}
+
+struct State {
+    stage: Stage,
+    epoch: Epoch,
+    /// The offset of the newest message.
+    off: u64,
+    ring: Ring,
+    members: Members,
+    roster: Roster,
+    /// Only the number of members is told, because there are many.
+    is_counting: bool,
+    /// The number that was told last.
+    count: usize,
+    /// When the hub looks after the room next.
+    scheduled: Option<Time>,
+    /// The hub knows that it has no members.
+    is_idle: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// The store has it, and it has not been installed.
+    Absent,
+    /// It can be used.
+    Ready,
+    /// The hub has dropped it: look it up again.
+    Gone,
+}
+
+/// Why a room cannot do what it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unable {
+    /// The hub has dropped it: it is to be looked up again.
+    Gone,
+    /// It has to be loaded from the store first.
+    Absent,
+    /// It has as many members as it may have.
+    Full,
+    /// Only for members.
+    NotAMember,
+}
+
+/// What is said in a room.
+struct Line<'a> {
+    from: &'a Name,
+    text: &'a str,
+    ts: SystemTime,
+    via: Via,
+}
+
+impl<'a> From<&'a Post> for Line<'a> {
+    fn from(post: &'a Post) -> Self {
+        Self {
+            from: &post.from,
+            text: &post.text,
+            ts: post.ts,
+            via: post.via,
+        }
+    }
+}
+
+impl<'a> From<&'a Message> for Line<'a> {
+    fn from(message: &'a Message) -> Self {
+        Self {
+            from: &message.from,
+            text: &message.text,
+            ts: message.ts,
+            via: message.via,
+        }
+    }
+}
+
+/// What a connection wants when it joins.
+pub(crate) struct Entrance<'a> {
+    pub(crate) member: Member,
+    pub(crate) re: Option<&'a Id>,
+    pub(crate) since: Option<&'a Since>,
+    /// The room is as new as the store has it: what is not here is not there.
+    pub(crate) is_fresh: bool,
+}
+
+impl Room {
+    /// A room without members and messages. With a store it has to be installed first.
+    pub(crate) fn new(name: Name, epoch: Epoch, has_store: bool) -> Self {
+        Self {
+            name,
+            state: Mutex::new(State {
+                stage: if has_store {
+                    Stage::Absent
+                } else {
+                    Stage::Ready
+                },
+                epoch,
+                off: 0,
+                ring: Ring::default(),
+                members: Members::default(),
+                roster: Roster::new(),
+                is_counting: false,
+                count: 0,
+                scheduled: None,
+                is_idle: false,
+            }),
+        }
+    }
+
+    pub(crate) fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// Lets a connection in and tells it what it has to know, through `answer`, before anything
+    /// else that happens here.
+    pub(crate) fn join(
+        self: &Arc<Self>,
+        entrance: Entrance<'_>,
+        hub: &Hub,
+        answer: &mut dyn FnMut(&Frame),
+    ) -> Result<(), Unable> {
+        let now = hub.now();
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        state.usable()?;
+        let Entrance {
+            mut member,
+            re,
+            since,
+            is_fresh,
+        } = entrance;
+        let is_behind = |since: &&Since| since.off > state.off || *since.epoch != *state.epoch.0;
+        if !is_fresh && hub.store().is_some() && since.as_ref().is_some_and(is_behind) {
+            return Err(Unable::Absent);
+        }
+        let is_again = state.members.contains(member.connection);
+        if !is_again && state.members.len() >= hub.settings.room_size {
+            return Err(Unable::Full);
+        }
+        if member.dialect == Dialect::V1 {
+            answer(&frame(&Event::Ok {
+                re,
+                room: Some(&self.name),
+                stamp: Some(Position::new(state.off, &state.epoch)),
+                degraded: hub.is_degraded(),
+            }));
+        }
+        if is_again {
+            return Ok(());
+        }
+        if let Some(since) = since {
+            state.trim(hub, now);
+            self.recover(state, since, answer);
+        }
+        if state
+            .roster
+            .enter(&member.user, now + hub.settings.coalesce)
+            && let Some(store) = hub.store()
+        {
+            store.enter(&self.name, &member.user);
+        }
+        if member.dialect == Dialect::V1 {
+            answer(&self.introduce(state, &mut member, hub));
+        }
+        state.members.insert(member);
+        self.schedule(state, hub);
+        Ok(())
+    }
+
+    /// What was missed, or that it cannot be had.
+    fn recover(&self, state: &State, since: &Since, answer: &mut dyn FnMut(&Frame)) {
+        let oldest = state.ring.oldest();
+        let is_known = *since.epoch == *state.epoch.0 && since.off <= state.off;
+        let next = since.off + 1;
+        let ok = is_known && (since.off == state.off || oldest.is_some_and(|o| o <= next));
+        let (from, to) = match (ok, oldest) {
+            (true, _) => (next, state.off),
+            (false, Some(oldest)) => (oldest, state.off),
+            (false, None) => (0, 0),
+        };
+        answer(&frame(&Event::Recovered {
+            room: &self.name,
+            ok,
+            from,
+            to,
+        }));
+        if ok {
+            state.ring.range(from, to).for_each(answer);
+        }
+    }
+
+    /// Takes a connection out.
+    pub(crate) fn leave(self: &Arc<Self>, connection: u64, departure: Departure, hub: &Hub) {
+        let now = hub.now();
+        let mut state = self.lock();
+        let Some(member) = state.members.remove(connection) else {
+            return;
+        };
+        let (grace, tell_at) = (hub.settings.grace, now + hub.settings.coalesce);
+        let roster = &mut state.roster;
+        if roster.leave(&member.user, departure, grace, now, tell_at)
+            && let Some(store) = hub.store()
+        {
+            store.leave(&self.name, &member.user);
+        }
+        self.schedule(&mut state, hub);
+        self.retire(state, hub);
+        // `member` goes last: its peer may own anything.
+    }
+
+    /// Appends a message of this node, without a store.
+    pub(crate) fn post(&self, post: &Post, hub: &Hub) -> Result<Stamp, Unable> {
+        let now = hub.now();
+        let mut wakers = Wakers::default();
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        state.usable()?;
+        let stamp = state.next();
+        if let Some(id) = &post.id {
+            let key = hub.retries.key(("room", &*self.name, &*post.from, id));
+            let first = || Ok::<_, Unable>(Some(stamp.clone()));
+            if let Some(earlier) = hub.retries.once(key, now, first)?
+                && earlier != stamp
+            {
+                return Ok(earlier);
+            }
+        }
+        self.say(state, stamp.off, &post.into(), hub, &mut wakers);
+        self.retire(guard, hub);
+        hub.relieve();
+        Ok(stamp)
+    }
+
+    /// Applies a message of the store.
+    pub(crate) fn deliver(&self, message: &Message, hub: &Hub) -> Delivered {
+        let mut wakers = Wakers::default();
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        if state.stage != Stage::Ready {
+            return Delivered::Unknown;
+        }
+        if state.epoch != message.stamp.epoch || message.stamp.off > state.off + 1 {
+            return Delivered::Gap;
+        }
+        if message.stamp.off == state.off + 1 {
+            self.say(state, message.stamp.off, &message.into(), hub, &mut wakers);
+            drop(guard);
+            hub.relieve();
+        }
+        Delivered::Applied
+    }
+
+    /// Takes over what the store has. In the same epoch the members get what they have missed;
+    /// otherwise they are told that it cannot be had.
+    pub(crate) fn install(self: &Arc<Self>, snapshot: &Snapshot, hub: &Hub) {
+        let tell_at = hub.now() + hub.settings.coalesce;
+        let mut wakers = Wakers::default();
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        let was_ready = match state.stage {
+            Stage::Gone => return,
+            stage => stage == Stage::Ready,
+        };
+        state.stage = Stage::Ready;
+        let newest = &snapshot.newest;
+        let first = snapshot.messages.first();
+        let first = first.map_or(newest.off + 1, |first| first.stamp.off);
+        if !was_ready || state.epoch != newest.epoch {
+            state.forget_history(hub);
+            state.epoch = newest.epoch.clone();
+            state.off = first - 1;
+            self.tell_gap(state, (0, 0), &mut wakers);
+        } else if first > state.off + 1 {
+            // More was missed than the store remembers.
+            state.forget_history(hub);
+            state.off = first - 1;
+            let held = if snapshot.messages.is_empty() {
+                (0, 0)
+            } else {
+                (first, newest.off)
+            };
+            self.tell_gap(state, held, &mut wakers);
+        }
+        for message in &snapshot.messages {
+            if message.stamp.off == state.off + 1 {
+                self.say(state, message.stamp.off, &message.into(), hub, &mut wakers);
+            }
+        }
+        state.roster.forget_there(None, tell_at);
+        for (node, user) in &snapshot.members {
+            state.roster.enter_there(node, user, tell_at);
+        }
+        self.schedule(state, hub);
+        drop(guard);
+        hub.relieve();
+    }
+
+    /// The store is away: goes on in an epoch of this node alone.
+    pub(crate) fn go_local(self: &Arc<Self>, epoch: Epoch, hub: &Hub) {
+        let now = hub.now();
+        let mut state = self.lock();
+        state.forget_history(hub);
+        state.stage = match state.stage {
+            Stage::Gone => Stage::Gone,
+            Stage::Absent | Stage::Ready => Stage::Ready,
+        };
+        state.epoch = epoch;
+        state.off = 0;
+        let tell_at = now + hub.settings.coalesce;
+        state.roster.forget_there(None, tell_at);
+        state.tell_all_again(tell_at);
+        self.schedule(&mut state, hub);
+    }
+
+    /// The messages before `before`, the newest `limit` of them.
+    pub(crate) fn history(
+        &self,
+        connection: u64,
+        re: Option<&Id>,
+        before: Option<u64>,
+        limit: u64,
+        hub: &Hub,
+    ) -> Result<Frame, Unable> {
+        let now = hub.now();
+        let mut state = self.lock();
+        if !state.members.contains(connection) {
+            return Err(Unable::NotAMember);
+        }
+        state.trim(hub, now);
+        let oldest = state.ring.oldest().unwrap_or(state.off + 1);
+        let to = before.map_or(state.off, |before| before.saturating_sub(1).min(state.off));
+        let from = oldest.max((to + 1).saturating_sub(limit));
+        let frames: Vec<Frame> = state.ring.range(from, to).cloned().collect();
+        drop(state);
+        // Joining them takes longer than the lock should be held.
+        let more = from > oldest && !frames.is_empty();
+        Ok(history(re, &self.name, more, frames.iter()))
+    }
+
+    /// Tells the others that a user is typing, unless there is more important work.
+    pub(crate) fn typing(&self, user: &Name, hub: &Hub) {
+        let mut wakers = Wakers::default();
+        let frame = frame(&Event::Typing {
+            room: &self.name,
+            from: user,
+        });
+        let state = self.lock();
+        for member in state.members.iter() {
+            if member.dialect == Dialect::V1 && member.user != *user {
+                // Dropped if the queue is not nearly empty.
+                let queued = member.peer.enqueue(&frame, hub.spare());
+                wakers.add(queued.ok().flatten());
+            }
+        }
+        drop(state);
+    }
+
+    /// A user has come to or gone from the room on another node.
+    pub(crate) fn elsewhere(self: &Arc<Self>, node: &Node, user: &Name, is_there: bool, hub: &Hub) {
+        let tell_at = hub.now() + hub.settings.coalesce;
+        let mut state = self.lock();
+        if is_there {
+            state.roster.enter_there(node, user, tell_at);
+        } else {
+            state.roster.leave_there(node, user, tell_at);
+        }
+        self.schedule(&mut state, hub);
+    }
+
+    /// Another node is down.
+    pub(crate) fn node_down(self: &Arc<Self>, node: &Node, hub: &Hub) {
+        let tell_at = hub.now() + hub.settings.coalesce;
+        let mut state = self.lock();
+        state.roster.forget_there(Some(node), tell_at);
+        self.schedule(&mut state, hub);
+    }
+
+    /// The users that this node holds here.
+    pub(crate) fn users_here(&self) -> Vec<Name> {
+        self.lock().roster.here().cloned().collect()
+    }
+
+    /// The room was idle for as long as messages are kept.
+    pub(crate) fn review(&self, hub: &Hub) {
+        let now = hub.now();
+        let mut state = self.lock();
+        state.is_idle = false;
+        state.trim(hub, now);
+        self.retire(state, hub);
+    }
+
+    /// Others need the memory: forgets the history and with it the room, if it has no members.
+    pub(crate) fn evict(&self, hub: &Hub) {
+        let mut state = self.lock();
+        state.is_idle = false;
+        if state.members.len() == 0 {
+            state.forget_history(hub);
+            self.retire(state, hub);
+        }
+    }
+
+    /// Sends the next message to the members and remembers it.
+    fn say(&self, state: &mut State, off: u64, line: &Line<'_>, hub: &Hub, wakers: &mut Wakers) {
+        let ts = rfc3339(line.ts);
+        let v1 = frame(&Event::Msg {
+            room: &self.name,
+            from: line.from,
+            text: line.text,
+            ts: &ts,
+            off,
+            epoch: &state.epoch.0,
+            via: match line.via {
+                Via::Member => None,
+                Via::Api => Some("api"),
+            },
+        });
+        let mut older = None;
+        let mut delivered = 0;
+        for member in state.members.iter() {
+            let frame = match member.dialect {
+                Dialect::V1 => &v1,
+                Dialect::Original => older
+                    .get_or_insert_with(|| original("room", line.from, &self.name, line.text, &ts)),
+            };
+            delivered += u64::from(wakers.enqueue(&member.peer, frame));
+        }
+        hub.metrics.sent(delivered);
+        state.off = off;
+        let before = state.ring.bytes();
+        let mut bounds = hub.bounds();
+        if hub.is_history_full() {
+            bounds.bytes = bounds.bytes.min(before);
+        }
+        state
+            .ring
+            .push(off, v1, hub.time_of(line.ts), &bounds, hub.now());
+        hub.count_history(before, state.ring.bytes());
+    }
+
+    /// Tells the members that something cannot be had, and what the history holds instead.
+    fn tell_gap(&self, state: &mut State, (from, to): (u64, u64), wakers: &mut Wakers) {
+        let frame = frame(&Event::Recovered {
+            room: &self.name,
+            ok: false,
+            from,
+            to,
+        });
+        for member in state.members.iter() {
+            if member.dialect == Dialect::V1 {
+                wakers.enqueue(&member.peer, &frame);
+            }
+        }
+        state.tell_all_again(Time::ZERO);
+    }
+
+    /// Has the hub look after the room when something is due.
+    fn schedule(self: &Arc<Self>, state: &mut State, hub: &Hub) {
+        if let Some(at) = state.roster.timeout()
+            && state.scheduled.is_none_or(|scheduled| at < scheduled)
+        {
+            state.scheduled = Some(at);
+            hub.schedule(at, self);
+        }
+    }
+
+    /// Lets the hub drop the room if it is of no use any more.
+    fn retire(&self, mut state: MutexGuard<'_, State>, hub: &Hub) {
+        if state.stage == Stage::Gone
+            || state.members.len() > 0
+            || state.roster.here().next().is_some()
+        {
+            return;
+        }
+        if state.ring.oldest().is_some() && hub.store().is_none() {
+            if !mem::replace(&mut state.is_idle, true) {
+                drop(state);
+                hub.room_is_idle(self);
+            }
+        } else {
+            state.stage = Stage::Gone;
+            state.forget_history(hub);
+            drop(state);
+            hub.forget_room(self);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Every change is whole before anything that could panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn usable(&self) -> Result<(), Unable> {
+        match self.stage {
+            Stage::Ready => Ok(()),
+            Stage::Absent => Err(Unable::Absent),
+            Stage::Gone => Err(Unable::Gone),
+        }
+    }
+
+    fn next(&self) -> Stamp {
+        Stamp {
+            off: self.off + 1,
+            epoch: self.epoch.clone(),
+        }
+    }
+
+    fn trim(&mut self, hub: &Hub, now: Time) {
+        let before = self.ring.bytes();
+        self.ring.trim(&hub.bounds(), now);
+        hub.count_history(before, self.ring.bytes());
+    }
+
+    fn forget_history(&mut self, hub: &Hub) {
+        let before = self.ring.bytes();
+        self.ring.clear();
+        hub.count_history(before, 0);
+    }
+
+    /// Everybody is due the whole list of members.
+    fn tell_all_again(&mut self, at: Time) {
+        for member in self.members.iter_mut() {
+            member.is_stale = true;
+        }
+        self.roster.ask(at);
+    }
+}
+
+const _: () = assert!(size_of::<Member>() <= 64);
