@@ -189,23 +189,40 @@ impl fmt::Display for Program {
     }
 }
 
-/// The echo program as it ships, which is built if it has to be.
-pub fn sockeye_echo() -> io::Result<PathBuf> {
+/// A command on one core, if there are two.
+pub fn pinned(command: Command, core: usize) -> Command {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    if cores < 2 {
+        return command;
+    }
+    let mut pinned = Command::new("taskset");
+    pinned.args(["-c", &core.to_string()]);
+    pinned.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        if let Some(value) = value {
+            pinned.env(name, value);
+        }
+    }
+    pinned
+}
+
+/// One of our programs as it ships, which is built if it has to be.
+pub fn sockeye(package: &str) -> io::Result<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let built = Command::new("cargo")
-        .args(["build", "--release", "--package", "sockeye-echo"])
+        .args(["build", "--release", "--package", package])
         .args(["--message-format", "json-render-diagnostics"])
         .current_dir(root)
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()?;
     let messages = String::from_utf8_lossy(&built.stdout);
-    let found = messages.lines().find_map(|message| {
+    let found = messages.lines().rev().find_map(|message| {
         let (_, path) = message.split_once("\"executable\":\"")?;
         Some(PathBuf::from(path.split('"').next()?))
     });
     match found {
         Some(path) if built.status.success() => Ok(path),
-        _ => Err(io::Error::other("the echo program does not build")),
+        _ => Err(io::Error::other(format!("{package} does not build"))),
     }
 }

@@ -5,12 +5,11 @@ pub mod load;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use crate::floor::Ground;
 use crate::measure::Samples;
-use crate::program::{self, Program, Server, Worker};
+use crate::program::{self, Program, Server, Worker, pinned};
 use crate::report;
 use load::Load;
 
@@ -80,7 +79,7 @@ struct Cell {
 pub fn run(options: &Options) -> io::Result<()> {
     let echo = match &options.echo {
         Some(path) => path.clone(),
-        None => program::sockeye_echo()?,
+        None => program::sockeye("sockeye-echo")?,
     };
     let programs: Vec<Program> = Program::all()
         .filter(|program| program.to_string().contains(&options.only))
@@ -144,22 +143,6 @@ fn measure(program: Program, echo: &Path, load: Load, cell: &mut Cell) -> io::Re
     cell.server.push(spent / passed);
     cell.generator.push(cpu / passed);
     Ok(())
-}
-
-fn pinned(command: Command, core: usize) -> Command {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    if cores < 2 {
-        return command;
-    }
-    let mut pinned = Command::new("taskset");
-    pinned.args(["-c", &core.to_string()]);
-    pinned.arg(command.get_program()).args(command.get_args());
-    for (name, value) in command.get_envs() {
-        if let Some(value) = value {
-            pinned.env(name, value);
-        }
-    }
-    pinned
 }
 
 /// A row for each server, with its ratio to the floor it stands on.

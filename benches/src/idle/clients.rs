@@ -79,16 +79,21 @@ fn secure(
 }
 
 /// Makes the upgrade.
-pub fn open<S: Read + Write>(mut stream: S) -> io::Result<S> {
-    stream.write_all(REQUEST)?;
+pub fn open<S: Read + Write>(stream: S) -> io::Result<S> {
+    open_as(stream, REQUEST)
+}
+
+/// Makes the upgrade that `request` asks for. What follows it is left where it is.
+pub fn open_as<S: Read + Write>(mut stream: S, request: &[u8]) -> io::Result<S> {
+    stream.write_all(request)?;
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
-        let mut buffer = [0; 1024];
-        let n = stream.read(&mut buffer)?;
+        let mut byte = [0];
+        let n = stream.read(&mut byte)?;
         if n == 0 || head.len() > 4096 {
             return Err(io::Error::other("the server did not upgrade"));
         }
-        head.extend_from_slice(&buffer[..n]);
+        head.extend_from_slice(&byte);
     }
     if !head.starts_with(b"HTTP/1.1 101 ") {
         return Err(io::Error::other("the server refused"));

@@ -63,7 +63,7 @@ struct Cell {
 pub fn run(options: &Options) -> io::Result<()> {
     let echo = match &options.echo {
         Some(path) => path.clone(),
-        None => program::sockeye_echo()?,
+        None => program::sockeye("sockeye-echo")?,
     };
     let authority = Authority::make()?;
     let programs: Vec<Program> = Program::all()
