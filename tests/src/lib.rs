@@ -8,6 +8,8 @@ extern crate alloc;
 
 pub mod adapter;
 pub mod authority;
+#[cfg(feature = "redis")]
+pub mod chat;
 pub mod process;
 pub mod program;
 #[cfg(feature = "redis")]

@@ -59,6 +59,20 @@ def install(python: Path, requirements: Path) -> None:
     run([str(python), "-m", "pip", "install", "--quiet", "--no-deps", "-r", str(requirements)])
 
 
+def node_modules(directory: Path) -> None:
+    """What the lock file of `directory` names, in `node_modules/` beside it: where node looks for it."""
+    if shutil.which("npm") is None:
+        raise SetupError("npm is not there (install Node.js 20 or newer)")
+    name = f"{directory.name}-node"
+    if not (directory / "node_modules").is_dir():
+        shutil.rmtree(TOOLS / name, ignore_errors=True)
+
+    def make(_: Path) -> None:
+        run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(directory)])
+
+    once(name, (directory / "package-lock.json").read_text(), make)
+
+
 def run(command: list[str], **environment: str) -> None:
     """Runs a set-up command; its output is shown only if it fails."""
     done = subprocess.run(

@@ -256,7 +256,7 @@ function renderLink() {
   const seconds = Math.ceil((trouble.at - Date.now()) / 1_000);
   const again = trouble.link === "ended" ? "" : seconds > 0 ? ` Trying again in ${seconds} s.` : " Trying again…";
   text.textContent = trouble.sentence + again;
-  button.textContent = trouble.code === 4009 ? "Use it here" : "Connect now";
+  button.textContent = "Connect now";
 }
 
 function renderConversation() {

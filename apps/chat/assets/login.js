@@ -15,6 +15,7 @@ export class Login {
   #page = byId("login");
   #button = byId("enter");
   #error = byId("login-error");
+  #hadToken = false;
   #fields = { nickname: byId("nickname"), room: byId("room"), token: byId("token") };
 
   /** `enter({nickname, room, token})` is called with names that the server may take. */
@@ -52,7 +53,8 @@ export class Login {
     this.#isBusy(false);
     const field = FIELDS[error.code];
     if (field === "token") byId("with-token").open = true;
-    if (error.code === "unreachable") this.#say(error.reason ?? UNREACHABLE);
+    if (error.code === "bad-token" && !this.#hadToken) this.#say("This server wants a token.", field);
+    else if (error.code === "unreachable") this.#say(error.reason || UNREACHABLE);
     else this.#say(refusal(error), field ?? "nickname");
   }
 
@@ -67,6 +69,7 @@ export class Login {
     else {
       this.#say(null);
       this.#isBusy(true);
+      this.#hadToken = token !== "";
       enter(token === "" ? { nickname, room } : { room, token });
     }
   }

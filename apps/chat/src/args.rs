@@ -1,8 +1,10 @@
 //! The program's flags, and the service that they describe.
 
+use alloc::sync::Arc;
 use core::fmt;
 use core::num::NonZeroU32;
 use core::time::Duration;
+use std::io;
 use std::path::PathBuf;
 
 use clap::Parser;
@@ -10,9 +12,11 @@ use sockeye_handler::RouteError;
 use sockeye_kit::caps::CapsArgs;
 use sockeye_kit::clock::Clock;
 use sockeye_kit::http::{Bearer, BearerError, PagesError, SiteArgs, SiteError};
+use sockeye_kit::redis::{ConnectError, RedisArgs};
 use sockeye_kit::token::{KeyArgs, KeyError};
 use sockeye_runner::{Bytes, duration};
 
+use crate::store::RedisStore;
 use crate::{Chat, Hub, Settings, Surroundings, assets};
 
 /// A chat server: rooms, private messages, history.
@@ -41,6 +45,10 @@ pub struct Args {
     /// How many connections there may be.
     #[command(flatten)]
     pub caps: CapsArgs,
+
+    /// Where several nodes meet.
+    #[command(flatten)]
+    pub redis: RedisArgs,
 
     /// Requests a second that a connection may make in the long run.
     #[arg(long, value_name = "N", default_value = "20", help_heading = "Limits")]
@@ -110,7 +118,7 @@ pub struct Args {
 pub const DEFAULTS: &[(&str, &str)] = &[("max_message", "16KiB"), ("idle_timeout", "10m")];
 
 impl Args {
-    /// The service that the flags describe.
+    /// The service that the flags describe, with its thread.
     ///
     /// # Errors
     ///
@@ -128,7 +136,11 @@ impl Args {
             caps: self.caps.caps(),
             publish,
         };
-        Ok(Chat::new(hub, surroundings)?)
+        let chat = Chat::new(Arc::clone(&hub), surroundings)?;
+        chat.start().map_err(Refusal::Thread)?;
+        // Last: the other nodes should not see one come that cannot start.
+        RedisStore::start(&self.redis, &hub)?;
+        Ok(chat)
     }
 
     /// What the adapter has to know: its hard mark is the bound of the queue here.
@@ -176,6 +188,10 @@ pub enum Refusal {
     Pages(PagesError),
     /// A page of `--static-dir` has the path of something else.
     Route(RouteError),
+    /// The system has no thread to give.
+    Thread(io::Error),
+    /// The other nodes cannot be met.
+    Store(ConnectError),
 }
 
 impl fmt::Display for Refusal {
@@ -187,6 +203,8 @@ impl fmt::Display for Refusal {
             Self::Site(error) => error.fmt(f),
             Self::Pages(error) => error.fmt(f),
             Self::Route(error) => write!(f, "cannot serve a file of --static-dir: {error}"),
+            Self::Thread(error) => write!(f, "cannot start a thread: {error}"),
+            Self::Store(error) => error.fmt(f),
         }
     }
 }
@@ -220,6 +238,12 @@ impl From<PagesError> for Refusal {
 impl From<RouteError> for Refusal {
     fn from(error: RouteError) -> Self {
         Self::Route(error)
+    }
+}
+
+impl From<ConnectError> for Refusal {
+    fn from(error: ConnectError) -> Self {
+        Self::Store(error)
     }
 }
 

@@ -21,7 +21,7 @@ const CLOSES = new Map([
   [1013, ["The server is too busy right now.", "later"]],
   [4001, ["The server heard nothing from this page in time.", "soon"]],
   [4008, ["This connection could not keep up; what it missed is fetched again.", "soon"]],
-  [4009, ["You are signed in from another window.", "never"]],
+  [4009, ["You are signed in from another window; close that one to come back here.", "never"]],
   [4029, ["That was too fast for the server.", 10_000]],
 ]);
 

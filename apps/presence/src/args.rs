@@ -13,10 +13,11 @@ use sockeye_kit::caps::CapsArgs;
 use sockeye_kit::clock::Clock;
 use sockeye_kit::http::{Bearer, BearerError, PagesError, SiteArgs, SiteError};
 use sockeye_kit::name::Name;
+use sockeye_kit::redis::{ConnectError, RedisArgs};
 use sockeye_kit::token::{KeyArgs, KeyError, demo};
 
 use crate::directory::Settings;
-use crate::{Options, Presence, page};
+use crate::{Deployment, Options, Presence, page};
 
 /// Who is online, told by tokens.
 ///
@@ -80,6 +81,18 @@ pub struct Args {
         help_heading = "Presence"
     )]
     pub max_listed: usize,
+
+    /// Where several nodes meet.
+    #[command(flatten)]
+    pub redis: RedisArgs,
+
+    /// What stands before the name of a user in the key that other services read.
+    #[arg(long, value_name = "TEXT", default_value = Deployment::KEY_PREFIX, help_heading = "Several nodes")]
+    pub key_prefix: String,
+
+    /// How long the key of a user stays who has left.
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = sockeye_runner::duration, help_heading = "Several nodes")]
+    pub offline_ttl: Duration,
 }
 
 /// What the program does instead of serving.
@@ -153,7 +166,17 @@ impl Args {
         let pages = self.site.pages(page::assets())?;
         let mut presence = Presence::new(options, pages, Clock::system())?;
         presence.start().map_err(Refusal::Thread)?;
+        if let Some(deployment) = self.deployment() {
+            presence.enter(&deployment)?;
+        }
         Ok(presence)
+    }
+
+    fn deployment(&self) -> Option<Deployment> {
+        let mut deployment = Deployment::new(&self.redis)?;
+        deployment.key_prefix.clone_from(&self.key_prefix);
+        deployment.offline_ttl = self.offline_ttl;
+        Some(deployment)
     }
 }
 
@@ -204,6 +227,8 @@ pub enum Refusal {
     Route(RouteError),
     /// The system has no thread to give.
     Thread(io::Error),
+    /// There is no store.
+    Redis(ConnectError),
 }
 
 impl fmt::Display for Refusal {
@@ -219,6 +244,7 @@ impl fmt::Display for Refusal {
             Self::Site(error) => error.fmt(f),
             Self::Pages(error) => error.fmt(f),
             Self::Route(error) => write!(f, "cannot serve a file of --static-dir: {error}"),
+            Self::Redis(error) => error.fmt(f),
             Self::Thread(error) => write!(f, "cannot start a thread: {error}"),
         }
     }
@@ -247,6 +273,12 @@ impl From<SiteError> for Refusal {
 impl From<PagesError> for Refusal {
     fn from(error: PagesError) -> Self {
         Self::Pages(error)
+    }
+}
+
+impl From<ConnectError> for Refusal {
+    fn from(error: ConnectError) -> Self {
+        Self::Redis(error)
     }
 }
 

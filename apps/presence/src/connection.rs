@@ -2,12 +2,13 @@
 
 use alloc::sync::Arc;
 
-use sockeye_handler::{Cause, CloseCode, Closed, Initiator, Opening, Response, Timeout};
+use sockeye_handler::{Cause, CloseCode, Closed, Context, Initiator, Opening, Response, Timeout};
 use sockeye_kit::caps::Admission;
 use sockeye_kit::http::client_ip;
 use sockeye_kit::metrics::OpenConnection;
 
 use crate::App;
+use crate::connections::Ticket;
 use crate::directory::Departure;
 
 /// The close code of a connection that sends too much.
@@ -16,6 +17,7 @@ pub(crate) const TOO_FAST: CloseCode = CloseCode::new(4029);
 /// A connection as it is counted.
 pub(crate) struct Connection {
     app: Arc<App>,
+    ticket: Option<Ticket>,
     _open: OpenConnection,
     _admission: Admission,
 }
@@ -26,8 +28,24 @@ impl Connection {
         Ok(Self {
             _admission: app.caps.admit(client_ip(cx))?,
             _open: app.metrics.connection(),
+            ticket: None,
             app: Arc::clone(app),
         })
+    }
+
+    /// It is open.
+    pub(crate) fn open(&mut self, cx: &mut Context<'_>) {
+        self.ticket = Some(self.app.hub.enter(cx.peer()));
+    }
+
+    /// Closes if the node drains, and says whether it does.
+    pub(crate) fn is_sent_away(&self, cx: &mut Context<'_>) -> bool {
+        let has_to_go = self.ticket.as_ref().is_some_and(Ticket::has_to_go);
+        if has_to_go {
+            // If it is closing already, so much the better.
+            let _ = cx.close(CloseCode::SERVICE_RESTART, "");
+        }
+        has_to_go
     }
 
     pub(crate) fn received(&self) {

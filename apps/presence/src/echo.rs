@@ -3,7 +3,9 @@
 use alloc::sync::Arc;
 use core::time::Duration;
 
-use sockeye_handler::{CloseCode, Closed, Context, Handler, Message, Opening, Response};
+use sockeye_handler::{
+    CloseCode, Closed, Context, Handler, Message, Opening, Outgoing, OwnedMessage, Response,
+};
 use sockeye_kit::caps::Admission;
 use sockeye_kit::rate::Bucket;
 use sockeye_kit::token::Claims;
@@ -29,6 +31,8 @@ pub(crate) struct Echo {
     connection: Connection,
     bucket: Bucket,
     present: Option<Present>,
+    /// A message that is answered when the store knows of its user.
+    waiting: Option<OwnedMessage>,
 }
 
 /// Whose connection it is, once that is known.
@@ -56,6 +60,7 @@ impl Echo {
             connection: Connection::new(app, cx)?,
             bucket: app.bucket(),
             present: None,
+            waiting: None,
             app: Arc::clone(app),
         })
     }
@@ -81,12 +86,29 @@ impl Echo {
             Some(present) if *present.membership.user() != claims.id => {
                 return Err(Fault::OtherUser);
             }
-            Some(present) if present.claims.exp < claims.exp => present.claims = claims,
-            // The token that is good for longer was first.
-            Some(_) => return Ok(()),
+            Some(present) => {
+                present.prove(&self.app);
+                // Otherwise the token that is good for longer was first.
+                if present.claims.exp < claims.exp {
+                    present.claims = claims;
+                }
+            }
         }
         self.set_expiry(cx);
         Ok(())
+    }
+
+    /// Whether the store knows of the user. If not, this connection is woken when it may.
+    fn is_stored(&self, cx: &mut Context<'_>) -> bool {
+        let present = self.present.as_ref();
+        present.is_none_or(|present| present.membership.is_stored(&cx.peer()))
+    }
+
+    fn answer<'m>(&self, message: impl Into<Outgoing<'m>>, cx: &mut Context<'_>) {
+        // Refused only while the connection closes: then nobody waits for it.
+        if cx.send(message).is_ok() {
+            self.connection.sent();
+        }
     }
 
     fn enter(&self, claims: Claims) -> Result<Present, Fault> {
@@ -117,6 +139,15 @@ impl Echo {
     }
 }
 
+impl Present {
+    /// The connection lives: it counts again if the node has outlived its membership.
+    fn prove(&mut self, app: &App) {
+        if self.membership.outlived_by().is_some() {
+            self.membership = app.hub.join(self.claims.id.clone());
+        }
+    }
+}
+
 impl Fault {
     fn close(self) -> (CloseCode, &'static str) {
         match self {
@@ -132,6 +163,7 @@ impl Fault {
 
 impl Handler for Echo {
     fn on_open(&mut self, cx: &mut Context<'_>) {
+        self.connection.open(cx);
         cx.set_timer(SILENT_TIMER, cx.now() + LOGIN);
     }
 
@@ -142,13 +174,42 @@ impl Handler for Echo {
             return;
         }
         match self.accept(&message, cx) {
+            Ok(()) if self.is_stored(cx) => self.answer(message, cx),
+            // Those that follow wait behind it.
             Ok(()) => {
-                // Refused only while the connection closes: then nobody waits for it.
-                if cx.send(message).is_ok() {
-                    self.connection.sent();
-                }
+                self.waiting = Some(message.into_owned());
+                cx.pause();
             }
             Err(fault) => self.fail(fault, cx),
+        }
+    }
+
+    fn on_wake(&mut self, cx: &mut Context<'_>) {
+        if self.connection.is_sent_away(cx) {
+            if let Some(present) = self.present.take() {
+                present.membership.leave();
+            }
+            return;
+        }
+        // This node was thought dead. What it held counts again when it is known to live.
+        let present = self.present.as_ref();
+        if let Some(life) = present.and_then(|present| present.membership.outlived_by()) {
+            let _ = cx.ping(&life.to_be_bytes());
+        }
+        if self.waiting.is_some() && self.is_stored(cx) {
+            cx.resume();
+            if let Some(message) = self.waiting.take() {
+                self.answer(message, cx);
+            }
+        }
+    }
+
+    fn on_pong(&mut self, payload: &[u8], _: &mut Context<'_>) {
+        if let Some(present) = &mut self.present {
+            let life = present.membership.outlived_by();
+            if life.is_some_and(|life| life.to_be_bytes() == payload) {
+                present.prove(&self.app);
+            }
         }
     }
 

@@ -1,7 +1,8 @@
 //! What all connections of a node share: the directory, who watches it, and its clock.
 
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use core::task::{Context, Poll, Waker};
+use core::time::Duration;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -13,7 +14,9 @@ use sockeye_kit::metrics::Metrics;
 use sockeye_kit::metrics::prometheus_client::metrics::gauge::Gauge;
 use sockeye_kit::name::Name;
 
+use crate::connections::{Connections, Ticket};
 use crate::directory::{Departure, Directory, Settings, Update};
+use crate::nodes::Nodes;
 use crate::wire::{Change, Everybody, json};
 
 /// The close code of a watcher that does not read what it is sent.
@@ -24,9 +27,11 @@ const SLOW: CloseCode = CloseCode::new(4008);
 /// Whoever changes it takes the lock for a moment; telling the watchers, of whom there may be
 /// many, is left to the thread that calls [`tick`](Self::tick).
 pub(crate) struct Hub {
+    me: Weak<Self>,
     clock: Clock,
     alarm: Alarm,
     counters: Counters,
+    connections: Connections,
     state: Mutex<State>,
     /// Locked after `state`, if both are.
     watchers: Mutex<Watchers>,
@@ -40,6 +45,9 @@ struct Counters {
 
 struct State {
     directory: Directory,
+    nodes: Nodes,
+    /// How often this node was fenced. What was before does not count.
+    life: u64,
     /// Watchers that came within a window: they get the state when it ends.
     newcomers: Vec<Peer>,
     /// Readers that wait for the same.
@@ -70,23 +78,32 @@ enum Kind {
 
 impl Hub {
     /// Nobody is online yet. `alarm` is for the thread that calls [`tick`](Self::tick).
-    pub(crate) fn new(settings: Settings, metrics: Metrics, clock: Clock, alarm: Alarm) -> Self {
+    pub(crate) fn new(
+        settings: Settings,
+        metrics: Metrics,
+        clock: Clock,
+        alarm: Alarm,
+    ) -> Arc<Self> {
         let users = Gauge::default();
         metrics.register(|registry| {
             registry.register("presence_users", "Users who are online", users.clone());
         });
-        Self {
+        Arc::new_cyclic(|me| Self {
+            me: Weak::clone(me),
             clock,
             alarm,
             counters: Counters { metrics, users },
+            connections: Connections::default(),
             state: Mutex::new(State {
                 directory: Directory::new(settings),
+                nodes: Nodes::default(),
+                life: 0,
                 newcomers: Vec::new(),
                 readers: Vec::new(),
                 listing: None,
             }),
             watchers: Mutex::default(),
-        }
+        })
     }
 
     /// The time of day.
@@ -94,14 +111,23 @@ impl Hub {
         self.clock.wall()
     }
 
+    /// A connection has opened.
+    pub(crate) fn enter(&self, peer: Peer) -> Ticket {
+        self.connections.enter(peer)
+    }
+
     /// A connection has shown whose it is.
     pub(crate) fn join(self: &Arc<Self>, user: Name) -> Membership {
         let (wall, now) = (self.clock.wall(), self.clock.now());
-        self.change(|directory| directory.handle_connect(&user, wall, now));
+        let mut state = self.lock();
+        state.directory.handle_connect(&user, wall, now);
+        self.settle(&mut state, now);
         Membership {
             hub: Arc::clone(self),
             user,
             departure: Departure::Lost,
+            life: state.life,
+            unstored: state.nodes.unstored(),
         }
     }
 
@@ -136,25 +162,89 @@ impl Hub {
         self.lock().directory.since(user)
     }
 
+    /// What there is to know and to tell about other nodes.
+    pub(crate) fn with_nodes(&self, act: impl FnOnce(&mut Nodes, &mut Directory, Time)) {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        let State {
+            directory, nodes, ..
+        } = &mut *state;
+        act(nodes, directory, now);
+        self.settle(&mut state, now);
+    }
+
+    /// This node has entered the deployment, with a new lease.
+    pub(crate) fn rejoin(&self) {
+        let now = self.clock.now();
+        let has_slept = self.lock().nodes.has_slept(now);
+        // If it was only the store that was away, all connections have been looked after.
+        if has_slept {
+            self.fence();
+        }
+        self.with_nodes(|nodes, directory, now| {
+            directory.handle_degraded(false, now);
+            nodes.handle_entered();
+        });
+    }
+
+    /// The others have thought this node dead: what it held does not count. Connections that
+    /// live will join again.
+    pub(crate) fn fence(&self) {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        state.life += 1;
+        // That is why.
+        let _ = state.nodes.has_slept(now);
+        state.directory.handle_fence(now);
+        state.nodes.handle_loss();
+        self.settle(&mut state, now);
+        drop(state);
+        self.connections.wake();
+    }
+
+    /// From here on all connections have to go, spread over so long.
+    pub(crate) fn drain(&self, spread: Duration) {
+        let now = self.clock.now();
+        self.connections.drain(spread, now);
+        self.alarm.set(now);
+    }
+
+    /// Says goodbye to the other nodes. Blocks for at most some seconds.
+    pub(crate) fn stop(&self) {
+        let store = self.lock().nodes.detach();
+        // Not under the lock, which those who tell us things wait for.
+        if let Some(store) = store {
+            store.leave();
+        }
+    }
+
     /// Ends what is over, and tells the watchers. Returns when to call again.
     pub(crate) fn tick(&self, now: Time) -> Option<Time> {
+        let next_drain = self.connections.handle_timeout(now);
         let mut state = self.lock();
-        state.directory.handle_timeout(now);
-        state.listing = None;
+        let State {
+            directory, nodes, ..
+        } = &mut *state;
+        directory.handle_timeout(now);
+        nodes.handle_timeout(directory, now);
+        self.settle(&mut state, now);
         let told = state.told();
-        if !state.newcomers.is_empty() {
-            let greeting = state.greeting();
-            let newcomers = core::mem::take(&mut state.newcomers);
-            self.greet(newcomers, &greeting);
+        let mut readers = Vec::new();
+        // It may be a grace period that is over, and not a window.
+        if state.directory.is_settled() {
+            if !state.newcomers.is_empty() {
+                let greeting = state.greeting();
+                let newcomers = core::mem::take(&mut state.newcomers);
+                self.greet(newcomers, &greeting);
+            }
+            readers = core::mem::take(&mut state.readers);
         }
-        let readers = core::mem::take(&mut state.readers);
-        let next = state.directory.poll_timeout();
-        self.counters.update(&state.directory);
+        let next = state.poll_timeout();
         drop(state);
         let sent = self.watchers().tell(&told);
         self.counters.metrics.sent(sent);
         readers.into_iter().for_each(Waker::wake);
-        next
+        next.into_iter().chain(next_drain).min()
     }
 
     /// Begins to tell these watchers. The state is locked, so that nothing comes in between.
@@ -166,13 +256,18 @@ impl Hub {
         }
     }
 
-    fn change(&self, change: impl FnOnce(&mut Directory)) {
-        let mut state = self.lock();
-        change(&mut state.directory);
+    /// What follows from every change.
+    fn settle(&self, state: &mut State, now: Time) {
         state.listing = None;
-        self.counters.update(&state.directory);
-        while state.directory.poll_hold().is_some() {}
-        if let Some(due) = state.directory.poll_timeout() {
+        let State {
+            directory, nodes, ..
+        } = &mut *state;
+        while let Some(hold) = directory.poll_hold() {
+            nodes.handle_hold(hold, directory);
+        }
+        nodes.flush(directory, &self.me, now);
+        self.counters.update(directory);
+        if let Some(due) = state.poll_timeout() {
             self.alarm.set(due);
         }
     }
@@ -191,10 +286,16 @@ impl Counters {
     fn update(&self, directory: &Directory) {
         let users = directory.users().len();
         self.users.set(i64::try_from(users).unwrap_or(i64::MAX));
+        self.metrics.set_degraded(directory.is_degraded());
     }
 }
 
 impl State {
+    fn poll_timeout(&self) -> Option<Time> {
+        let directory = self.directory.poll_timeout();
+        directory.into_iter().chain(self.nodes.poll_timeout()).min()
+    }
+
     fn listing(&mut self) -> Bytes {
         let directory = &self.directory;
         let fresh = || json(&Everybody::listing(directory)).into();
@@ -308,12 +409,29 @@ pub(crate) struct Membership {
     hub: Arc<Hub>,
     user: Name,
     departure: Departure,
+    /// The life of the node that it belongs to.
+    life: u64,
+    /// What was not stored when it began.
+    unstored: Option<u64>,
 }
 
 impl Membership {
     /// Whose connection it is.
     pub(crate) fn user(&self) -> &Name {
         &self.user
+    }
+
+    /// Whether the store knows of it. If not, `peer` is woken when it may be so.
+    pub(crate) fn is_stored(&self, peer: &Peer) -> bool {
+        let mut state = self.hub.lock();
+        self.unstored
+            .is_none_or(|count| state.nodes.is_stored(count, peer))
+    }
+
+    /// The present life of the node, if this does not count in it.
+    pub(crate) fn outlived_by(&self) -> Option<u64> {
+        let life = self.hub.lock().life;
+        (life != self.life).then_some(life)
     }
 
     /// The connection ends on purpose.
@@ -324,10 +442,13 @@ impl Membership {
 
 impl Drop for Membership {
     fn drop(&mut self) {
-        let (user, how) = (&self.user, self.departure);
         let now = self.hub.clock.now();
-        self.hub
-            .change(|directory| directory.handle_disconnect(user, how, now));
+        let mut state = self.hub.lock();
+        if state.life == self.life {
+            let (user, how) = (&self.user, self.departure);
+            state.directory.handle_disconnect(user, how, now);
+            self.hub.settle(&mut state, now);
+        }
     }
 }
 

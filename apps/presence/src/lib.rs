@@ -8,11 +8,13 @@ extern crate alloc;
 
 mod args;
 mod connection;
+mod connections;
 pub mod directory;
 mod echo;
 mod http;
 mod hub;
 mod message;
+mod nodes;
 pub mod page;
 mod service;
 mod watch;
@@ -20,6 +22,7 @@ mod wire;
 
 pub use args::{Args, Command, Refusal, TokenArgs};
 pub use message::{InvalidMessage, Message};
+pub use nodes::Deployment;
 pub use service::{Options, Presence};
 
 use alloc::sync::Arc;

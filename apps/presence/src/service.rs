@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 use core::num::NonZeroU32;
+use core::time::Duration;
 use std::io;
 
 use sockeye_handler::{
@@ -11,12 +12,14 @@ use sockeye_kit::caps::Caps;
 use sockeye_kit::clock::{Alarm, Clock, Ticker};
 use sockeye_kit::http::{Bearer, Pages, Site};
 use sockeye_kit::metrics::Metrics;
+use sockeye_kit::redis::ConnectError;
 use sockeye_kit::token::{Signer, Verifier};
 
 use crate::App;
 use crate::directory::Settings;
 use crate::echo::Echo;
 use crate::hub::Hub;
+use crate::nodes::Deployment;
 use crate::watch::Watch;
 
 /// What a service is made of.
@@ -38,6 +41,23 @@ pub struct Options {
     pub rate: NonZeroU32,
     /// ... and at once.
     pub burst: NonZeroU32,
+}
+
+impl Options {
+    /// As the program is shipped, for those who have a token of `verifier`.
+    #[must_use]
+    pub fn new(verifier: Verifier, site: Site) -> Self {
+        Self {
+            directory: Settings::default(),
+            verifier,
+            demo: None,
+            read_token: None,
+            site,
+            caps: Caps::new(256, 10),
+            rate: const { NonZeroU32::new(20).expect("not zero") },
+            burst: const { NonZeroU32::new(40).expect("not zero") },
+        }
+    }
 }
 
 /// The service: who is online, told by tokens.
@@ -68,7 +88,7 @@ impl Presence {
             alarm.clone(),
         );
         let app = Arc::new(App {
-            hub: Arc::new(hub),
+            hub,
             verifier: options.verifier,
             demo: options.demo,
             read_token: options.read_token,
@@ -109,6 +129,28 @@ impl Presence {
         Ok(())
     }
 
+    /// Enters a deployment of several nodes. Blocks for at most some seconds.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be reached, or is none.
+    pub fn enter(&self, deployment: &Deployment) -> Result<(), ConnectError> {
+        crate::nodes::enter(deployment, &self.app.hub)
+    }
+
+    /// Sends all connections away with 1012, spread over this time, and says that the node is
+    /// not ready for more.
+    pub fn drain(&self, within: Duration) {
+        self.app.metrics.drain();
+        self.app.hub.drain(within);
+    }
+
+    /// Says goodbye to the other nodes, so that they need not wait for the end of a lease.
+    /// Blocks for at most some seconds.
+    pub fn stop(&self) {
+        self.app.hub.stop();
+    }
+
     /// Meets the deadlines that have come: what the thread of [`start`](Self::start) does, for
     /// those who have none.
     pub fn tick(&self) {
@@ -132,6 +174,14 @@ impl Service for Presence {
 
     fn on_request(&self, request: &Request<'_>, cx: &mut Opening<'_>) -> Decision<BoxHandler> {
         self.router.on_request(request, cx)
+    }
+
+    fn on_drain(&self, within: Duration) {
+        self.drain(within);
+    }
+
+    fn on_stop(&self) {
+        self.stop();
     }
 
     fn on_panic(&self, address: &Address, message: &str) {

@@ -66,6 +66,7 @@ fn authorize(app: &App, request: &Request<'_>) -> Result<Accept, Response> {
 
 impl Handler for Watch {
     fn on_open(&mut self, cx: &mut Context<'_>) {
+        self.connection.open(cx);
         self.watching = Some(self.app.hub.watch(cx.peer()));
     }
 
@@ -76,6 +77,12 @@ impl Handler for Watch {
             self.watching = None;
             // It is open.
             let _ = cx.close(TOO_FAST, "too fast");
+        }
+    }
+
+    fn on_wake(&mut self, cx: &mut Context<'_>) {
+        if self.connection.is_sent_away(cx) {
+            self.watching = None;
         }
     }
 

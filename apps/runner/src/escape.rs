@@ -4,7 +4,7 @@ use core::fmt::{self, Write};
 
 /// Shows text with its control characters escaped: they could rewrite the
 /// operator's terminal, and line feeds could forge lines.
-pub(crate) struct Escaped<'a>(pub(crate) &'a str);
+pub struct Escaped<'a>(pub &'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

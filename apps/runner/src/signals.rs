@@ -7,9 +7,13 @@ use std::thread;
 use signal_hook::consts::TERM_SIGNALS;
 use signal_hook::iterator::Signals;
 
-/// Calls `stop` at the first signal that asks the process to end. A second one ends
-/// it at once, with exit code 1.
-pub(crate) fn on_stop(stop: impl FnOnce() + Send + 'static) -> io::Result<()> {
+/// Calls `stop`, on a thread of its own, at the first signal that asks the process to
+/// end. A second one ends it at once, with exit code 1.
+///
+/// # Errors
+///
+/// If the signals cannot be caught or there can be no thread.
+pub fn on_stop(stop: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let mut signals = Signals::new(TERM_SIGNALS)?;
     thread::Builder::new()
         .name("signals".into())

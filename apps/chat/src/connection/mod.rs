@@ -245,6 +245,9 @@ impl Handler for Connection {
         for room in self.rooms.drain(..) {
             room.leave(self.number, departure, &self.hub);
         }
+        if let Some(waiting) = self.waiting.take() {
+            waiting.abandon(&self.hub);
+        }
         if let Some(user) = self.user.take() {
             self.hub.release(&user.name, user.session);
         }

@@ -10,6 +10,7 @@ use sockeye_kit::name::Name;
 use super::Connection;
 use super::login::Claiming;
 use super::v1::Refusal;
+use crate::hub::Hub;
 use crate::protocol::{Code, Dialect, Id, Since};
 use crate::store::{Away, Claimed, Pending, Stamp};
 
@@ -105,6 +106,15 @@ impl Waiting {
         Self {
             re: re.cloned(),
             request,
+        }
+    }
+
+    /// The connection has ended: a name that was granted meanwhile is given back.
+    pub(super) fn abandon(self, hub: &Hub) {
+        if let Request::Claim { claiming, .. } = self.request
+            && let Some(store) = hub.store()
+        {
+            store.release(&claiming.claim.name, claiming.claim.session);
         }
     }
 

@@ -327,6 +327,13 @@ impl Hub {
         self.store.get()
     }
 
+    /// The last connection is closed, and none will come.
+    pub(crate) fn end(&self) {
+        if let Some(store) = self.store.get() {
+            store.end();
+        }
+    }
+
     /// Whether the store is away.
     #[must_use]
     pub fn is_degraded(&self) -> bool {

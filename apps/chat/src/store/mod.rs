@@ -11,6 +11,8 @@
 //! room: first [`Hub::install`](crate::Hub::install), then
 //! [`Hub::deliver`](crate::Hub::deliver) for every message after it.
 
+mod redis;
+
 use alloc::sync::Arc;
 use core::fmt;
 use std::time::SystemTime;
@@ -20,6 +22,8 @@ use sockeye_kit::name::Name;
 use sockeye_kit::secret::Secret;
 
 use crate::protocol::Id;
+
+pub use self::redis::RedisStore;
 
 /// An answer of the store that has not come yet. Dropping its sender means [`Away`].
 pub type Pending<T> = oneshot::Receiver<Result<T, Away>>;
@@ -65,6 +69,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// The user is typing. May be dropped.
     fn typing(&self, room: &Name, user: &Name);
+
+    /// The node ends: the others are told at once. May block for some seconds.
+    fn end(&self);
 }
 
 /// The store cannot be reached, or did not answer in time.

@@ -174,10 +174,7 @@ impl Cluster {
         self.store.call(command)
     }
 
-    /// A script that does nothing, and fails with [`Failed::Fenced`], unless this node's
-    /// lease is valid when it runs.
-    ///
-    /// In it, `alive(lease)` says whether a [`Lease`], as text, is valid.
+    /// A [`FencedScript`] of this cluster.
     #[must_use]
     pub fn fenced(&self, body: &str) -> FencedScript {
         FencedScript::new(self.node.prefix, body)
@@ -263,7 +260,7 @@ impl Node {
             prefix,
             lease_key: format!("{prefix}node:{id}").into(),
             own_channel: channel_of(prefix, &id).into(),
-            nodes_channel: format!("{prefix}nodes").into(),
+            nodes_channel: settings.channel("nodes").into(),
             gone_channel: format!("{prefix}gone:{id}").into(),
             nodes_key: format!("{prefix}nodes").into(),
             id: id.into(),

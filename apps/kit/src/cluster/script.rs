@@ -2,13 +2,18 @@
 
 use crate::redis::{Command, FENCED, Script};
 
-/// A script that checks the lease of its caller; made by
-/// [`Cluster::fenced`](super::Cluster::fenced).
+/// A script that does nothing, and fails with [`Failed::Fenced`](crate::redis::Failed::Fenced),
+/// unless the lease of its caller is valid when it runs. Called by
+/// [`Cluster::command`](super::Cluster::command).
+///
+/// In it, `alive(lease)` says whether a [`Lease`](super::Lease), as text, is valid.
 #[derive(Clone)]
 pub struct FencedScript(Script);
 
 impl FencedScript {
-    pub(super) fn new(prefix: &str, body: &str) -> Self {
+    /// For the cluster whose keys begin with `prefix`.
+    #[must_use]
+    pub fn new(prefix: &str, body: &str) -> Self {
         Self(Script::new(&format!(
             "\
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then

@@ -58,6 +58,11 @@ impl Address {
         })
     }
 
+    /// The number of the database.
+    pub(super) fn database(&self) -> i64 {
+        self.info.redis_settings().db()
+    }
+
     /// A connection on which every answer is waited for at most `timeout`.
     pub(super) fn connect(&self, timeout: Duration) -> Result<Connection, ConnectError> {
         let connect = || {

@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use super::address::Address;
+
 /// The flags of a program that shares its state with other nodes; flatten them into its own.
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
@@ -53,9 +55,42 @@ impl RedisArgs {
     }
 }
 
+impl Settings {
+    /// The full name of a channel of the deployment.
+    ///
+    /// Channels know no databases, and two deployments may use two databases of one Redis: so
+    /// the number of the database is part of the name.
+    #[must_use]
+    pub fn channel(&self, name: &str) -> String {
+        // What cannot be parsed cannot be connected to either.
+        let database = Address::parse(&self.url).map_or(0, |address| address.database());
+        format!("{}{name}@{database}", self.prefix)
+    }
+}
+
 fn lease(text: &str) -> Result<Duration, &'static str> {
     match humantime::parse_duration(text) {
         Ok(lease) if (1..=3600).contains(&lease.as_secs()) => Ok(lease),
         _ => Err("not a time from 1s to 1h, such as 15s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_database_has_its_own_channels() {
+        let channel = |url: &str| {
+            let settings = Settings {
+                url: url.into(),
+                prefix: "sockeye:test:",
+                optional: false,
+                lease: Duration::from_secs(15),
+            };
+            settings.channel("changes")
+        };
+        assert_eq!(channel("redis://host"), "sockeye:test:changes@0");
+        assert_eq!(channel("redis://host/7"), "sockeye:test:changes@7");
     }
 }

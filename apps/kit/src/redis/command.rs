@@ -67,15 +67,9 @@ impl Command {
         self.cmd.write_packed_command(output);
     }
 
-    /// Adds the command that loads its script, if it is one.
-    pub(super) fn write_load(&self, output: &mut Vec<u8>) -> bool {
-        let Some(Script(code)) = &self.script else {
-            return false;
-        };
-        let mut load = redis::cmd("SCRIPT");
-        load.arg("LOAD").arg(&*code.text);
-        load.write_packed_command(output);
-        true
+    /// The script that it calls, if any.
+    pub(super) fn script(&self) -> Option<&Script> {
+        self.script.as_ref()
     }
 }
 
@@ -87,6 +81,18 @@ impl Script {
             text: text.into(),
             hash: redis::Script::new(text).get_hash().into(),
         }))
+    }
+
+    /// Its hash, by which the store knows it.
+    pub(super) fn hash(&self) -> &str {
+        &self.0.hash
+    }
+
+    /// Adds the bytes of the command that loads it.
+    pub(super) fn write_load(&self, output: &mut Vec<u8>) {
+        let mut load = redis::cmd("SCRIPT");
+        load.arg("LOAD").arg(&*self.0.text);
+        load.write_packed_command(output);
     }
 
     /// A call with these keys, to which arguments can be added.

@@ -1,5 +1,6 @@
 //! The thread that sends commands.
 
+use alloc::collections::BTreeSet;
 use std::time::Instant;
 
 use redis::{Connection, RedisResult, Value};
@@ -24,7 +25,11 @@ pub(super) fn run(shared: &Shared, first: Option<Connection>) {
 }
 
 /// Sends what comes until the connection is lost; `true` at the end of the store.
-fn serve(shared: &Shared, mut connection: Connection) -> bool {
+fn serve(shared: &Shared, connection: Connection) -> bool {
+    let mut wire = Wire {
+        connection,
+        loaded: BTreeSet::new(),
+    };
     let mut beat = Instant::now();
     loop {
         let Some(mut jobs) = shared.queue.take(beat) else {
@@ -35,7 +40,7 @@ fn serve(shared: &Shared, mut connection: Connection) -> bool {
             jobs.extend(beats(shared));
         }
         let sent = Instant::now();
-        let (replies, outcome) = exchange(&mut connection, &jobs);
+        let (replies, outcome) = wire.exchange(&jobs);
         if let Err(error) = &outcome {
             tracing::warn!("lost Redis at {}: {}", shared.address, error.category());
             // First, so that who sends a command again finds it waiting for a connection.
@@ -71,45 +76,62 @@ fn beats(shared: &Shared) -> [Job; 2] {
     [Job::beat(write), Job::beat(publish)]
 }
 
-/// Sends all and reads the answers, as many as come.
-fn exchange(connection: &mut Connection, jobs: &[Job]) -> (Vec<Value>, RedisResult<()>) {
-    let mut replies = Vec::with_capacity(jobs.len());
-    let outcome = send_and_receive(connection, jobs, &mut replies);
-    (replies, outcome)
+/// A connection, and the hashes of the scripts that were loaded through it.
+struct Wire {
+    connection: Connection,
+    loaded: BTreeSet<Box<str>>,
 }
 
-fn send_and_receive(
-    connection: &mut Connection,
-    jobs: &[Job],
-    replies: &mut Vec<Value>,
-) -> RedisResult<()> {
-    let mut output = Vec::new();
-    for job in jobs {
-        job.command.write(&mut output);
+impl Wire {
+    /// Sends all and reads the answers, as many as come.
+    fn exchange(&mut self, jobs: &[Job]) -> (Vec<Value>, RedisResult<()>) {
+        let mut replies = Vec::with_capacity(jobs.len());
+        let outcome = self.send_and_receive(jobs, &mut replies);
+        (replies, outcome)
     }
-    connection.send_packed_command(&output)?;
-    for _ in jobs {
-        replies.push(connection.recv_response()?);
-    }
-    for (job, reply) in jobs.iter().zip(replies) {
-        if command::lacks_script(reply) {
-            *reply = load_and_send(connection, &job.command)?;
+
+    fn send_and_receive(&mut self, jobs: &[Job], replies: &mut Vec<Value>) -> RedisResult<()> {
+        let mut output = Vec::new();
+        let mut loads = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            // A script goes before its first call, and not after the store has asked for it:
+            // the commands behind that call would have been run before it.
+            let script = job.command.script();
+            let new = script.filter(|script| self.loaded.insert(script.hash().into()));
+            if let Some(script) = new {
+                script.write_load(&mut output);
+            }
+            loads.push(new.is_some());
+            job.command.write(&mut output);
         }
+        self.connection.send_packed_command(&output)?;
+        for is_loaded in loads {
+            if is_loaded {
+                self.connection.recv_response()?;
+            }
+            replies.push(self.connection.recv_response()?);
+        }
+        for (job, reply) in jobs.iter().zip(replies) {
+            if command::lacks_script(reply) {
+                *reply = self.load_and_send(&job.command)?;
+            }
+        }
+        Ok(())
     }
-    Ok(())
-}
 
-/// Sends a command whose script the store did not have, or no longer.
-fn load_and_send(connection: &mut Connection, command: &Command) -> RedisResult<Value> {
-    let mut output = Vec::new();
-    if command.write_load(&mut output) {
-        connection.send_packed_command(&output)?;
-        connection.recv_response()?;
+    /// Sends a command whose script the store had, and has forgotten.
+    fn load_and_send(&mut self, command: &Command) -> RedisResult<Value> {
+        let mut output = Vec::new();
+        if let Some(script) = command.script() {
+            script.write_load(&mut output);
+            self.connection.send_packed_command(&output)?;
+            self.connection.recv_response()?;
+        }
+        output.clear();
+        command.write(&mut output);
+        self.connection.send_packed_command(&output)?;
+        self.connection.recv_response()
     }
-    output.clear();
-    command.write(&mut output);
-    connection.send_packed_command(&output)?;
-    connection.recv_response()
 }
 
 fn judge(value: Value) -> Reply {

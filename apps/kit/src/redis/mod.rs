@@ -228,7 +228,8 @@ impl Backoff {
 }
 
 /// A number that nobody guesses and that is nowhere twice.
-pub(crate) fn random() -> u64 {
+#[must_use]
+pub fn random() -> u64 {
     // Without randomness no key of the program is worth anything.
     getrandom::u64().expect("the system gives randomness")
 }

@@ -305,13 +305,6 @@ impl Directory {
         self.stays.get(user).map(|stay| stay.since)
     }
 
-    /// Whether another node holds a user.
-    #[must_use]
-    pub fn is_held_elsewhere(&self, user: &Name) -> bool {
-        let stay = self.stays.get(user);
-        stay.is_some_and(|stay| !stay.remotes.is_empty())
-    }
-
     /// Whom this node holds, and since when.
     pub fn held(&self) -> impl Iterator<Item = (&Name, SystemTime)> {
         let held = self.stays.iter().filter(|(_, stay)| stay.is_held());

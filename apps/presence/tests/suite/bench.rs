@@ -1,17 +1,14 @@
 //! A server, its clock, and somebody who makes tokens.
 
-use core::num::NonZeroU32;
 use core::time::Duration;
 
 use serde_json::Value;
 use sockeye_handler::testing::{TestClient, TestServer};
 use sockeye_handler::{Closed, Config, Response};
-use sockeye_kit::caps::Caps;
 use sockeye_kit::clock::Clock;
 use sockeye_kit::http::SiteArgs;
 use sockeye_kit::name::Name;
 use sockeye_kit::token::{Signer, demo};
-use sockeye_presence::directory::Settings;
 use sockeye_presence::{Options, Presence, page};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
@@ -30,17 +27,9 @@ pub(crate) struct Bench {
 /// What a test would have otherwise than it is shipped.
 pub(crate) fn options() -> (Options, Signer) {
     let (verifier, signer) = demo().expect("randomness");
-    let number = |number| NonZeroU32::new(number).expect("not zero");
-    let options = Options {
-        directory: Settings::default(),
-        verifier,
-        demo: Some(signer.clone()),
-        read_token: None,
-        site: SiteArgs::default().site("127.0.0.1:0").expect("no flags"),
-        caps: Caps::new(256, 10),
-        rate: number(20),
-        burst: number(40),
-    };
+    let site = SiteArgs::default().site("127.0.0.1:0").expect("no flags");
+    let mut options = Options::new(verifier, site);
+    options.demo = Some(signer.clone());
     (options, signer)
 }
 

@@ -5,6 +5,7 @@ mod ending;
 mod facades;
 mod halves;
 mod handshake;
+mod presence;
 mod serving;
 pub(crate) mod sockets;
 

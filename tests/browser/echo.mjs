@@ -1,63 +1,38 @@
-// Headless Chromium on the echo program's own page.
-//
-//     node browser.mjs [--screenshots DIR]
+// The echo program's own page.
 import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
-import { join } from 'node:path';
-import { parseArgs } from 'node:util';
-import { chromium } from 'playwright-core';
-import { MESSAGES, PATIENCE, startServer } from './echo.mjs';
+import { MESSAGES } from '../interop/echo.mjs';
+import { PATIENCE, startServer } from '../support/programs.mjs';
+import { PHONE, NO_SERVER, Tabs, assertFits, launch, screenshot } from './tab.mjs';
 
-const { values: options } = parseArgs({ options: { screenshots: { type: 'string' } } });
 const timeout = PATIENCE;
 const MIB = 1 << 20;
 const BINARY_OPCODE = 2; // RFC 6455 §5.2
 
-let browser, server, page, complaints, wire;
+let browser, server, tabs, page, wire;
 
-before(async () => {
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    chromiumSandbox: false,
-    args: [
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
-  });
-});
+before(async () => (browser = await launch()));
 after(() => browser.close());
 
 beforeEach(async () => {
-  server = await startServer();
-  page = await browser.newPage();
-  complaints = [];
+  server = await startServer('echo');
+  tabs = new Tabs(browser);
+  page = await tabs.open('about:blank');
   wire = new EventEmitter();
-  page.on('console', (message) => {
-    if (['error', 'warning'].includes(message.type())) complaints.push(`${message.text()} ${message.location().url}`);
-  });
-  page.on('pageerror', (error) => complaints.push(String(error)));
-  page.on('requestfailed', (request) => complaints.push(`${request.url()}: ${request.failure().errorText}`));
   // What is on the wire. Playwright's own event for it leaves empty messages out.
   const network = await page.context().newCDPSession(page);
   network.on('Network.webSocketFrameReceived', ({ response: { opcode, payloadData } }) => {
     wire.emit('received', opcode === BINARY_OPCODE ? Buffer.from(payloadData, 'base64') : payloadData);
   });
   await network.send('Network.enable');
-  page.setDefaultTimeout(PATIENCE / 2);
   await page.goto(server.page);
   await page.locator('#status', { hasText: /^open$/ }).waitFor();
 });
 
 afterEach(async () => {
-  // The page closes first: a server that goes away is something a page may complain of.
-  if (!page.isClosed()) await page.close();
+  await tabs.close();
   await server.stop();
-  assert.deepEqual(complaints, [], 'the console must stay empty');
 });
 
 // Sends through the page's own form and returns what came back on the wire.
@@ -72,21 +47,18 @@ async function sendByHand(message, { binary = false } = {}) {
   return (await answer)[0];
 }
 
-async function screenshot(name, size) {
-  if (options.screenshots === undefined) return;
-  await page.setViewportSize(size);
-  await page.screenshot({ path: join(options.screenshots, `${name}.png`), fullPage: true });
-}
-
 test('the form echoes text as text and binary as binary', { timeout }, async () => {
-  await screenshot('echo-empty', { width: 1280, height: 800 });
+  await screenshot(page, 'echo-empty');
   for (const message of ['text', 'žluťoučký kůň 🐟', '']) {
     assert.equal(await sendByHand(message), message);
     assert.deepEqual(await sendByHand(message, { binary: true }), Buffer.from(message));
   }
   assert.match(await page.locator('#log').innerText(), /text[^]*žluťoučký kůň 🐟/);
-  await screenshot('echo-used', { width: 1280, height: 800 });
-  await screenshot('echo-phone', { width: 390, height: 844 });
+  await screenshot(page, 'echo-used');
+  await page.emulateMedia({ colorScheme: 'dark' });
+  await page.setViewportSize(PHONE.viewport);
+  await assertFits(page, '#message');
+  await screenshot(page, 'echo-phone-dark');
 });
 
 test('the form echoes 1 MiB', { timeout }, async () => {
@@ -135,12 +107,9 @@ test('a server that goes away says 1001', { timeout }, async () => {
     });
     await new Promise((resolve) => (socket.onopen = resolve));
   });
-  const seen = complaints.length;
+  tabs.tolerate(NO_SERVER);
   const stopped = server.stop();
   assert.deepEqual(await page.evaluate(() => window.ended), { code: 1001, wasClean: true });
   await stopped;
   await page.locator('#status', { hasNotText: /^open$/ }).waitFor();
-  // From here on the page may say that it finds no server any more.
-  complaints.length = seen;
-  await page.close();
 });
