@@ -1,8 +1,10 @@
 //! The program's flags, and the service that they describe.
 
+use alloc::sync::Arc;
 use core::fmt;
 use core::num::NonZeroU32;
 use core::time::Duration;
+use std::io;
 use std::path::PathBuf;
 
 use clap::Parser;
@@ -116,7 +118,7 @@ pub struct Args {
 pub const DEFAULTS: &[(&str, &str)] = &[("max_message", "16KiB"), ("idle_timeout", "10m")];
 
 impl Args {
-    /// The service that the flags describe.
+    /// The service that the flags describe, with its thread.
     ///
     /// # Errors
     ///
@@ -134,9 +136,11 @@ impl Args {
             caps: self.caps.caps(),
             publish,
         };
+        let chat = Chat::new(Arc::clone(&hub), surroundings)?;
+        chat.start().map_err(Refusal::Thread)?;
         // Last: the other nodes should not see one come that cannot start.
         RedisStore::start(&self.redis, &hub)?;
-        Ok(Chat::new(hub, surroundings)?)
+        Ok(chat)
     }
 
     /// What the adapter has to know: its hard mark is the bound of the queue here.
@@ -184,6 +188,8 @@ pub enum Refusal {
     Pages(PagesError),
     /// A page of `--static-dir` has the path of something else.
     Route(RouteError),
+    /// The system has no thread to give.
+    Thread(io::Error),
     /// The other nodes cannot be met.
     Store(ConnectError),
 }
@@ -197,6 +203,7 @@ impl fmt::Display for Refusal {
             Self::Site(error) => error.fmt(f),
             Self::Pages(error) => error.fmt(f),
             Self::Route(error) => write!(f, "cannot serve a file of --static-dir: {error}"),
+            Self::Thread(error) => write!(f, "cannot start a thread: {error}"),
             Self::Store(error) => error.fmt(f),
         }
     }
