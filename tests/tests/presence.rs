@@ -236,7 +236,7 @@ fn connected(redis: &mut redis::Connection, key: &str) -> Option<String> {
 }
 
 #[test]
-fn row_14_other_services_read_who_is_connected() {
+fn other_services_read_who_is_connected() {
     let redis = Redis::start();
     let mut store = redis.connect();
     let key = Key::new();
@@ -258,7 +258,7 @@ fn row_14_other_services_read_who_is_connected() {
 }
 
 #[test]
-fn row_14_a_key_can_be_what_the_operator_wants() {
+fn a_key_can_be_what_the_operator_wants() {
     let redis = Redis::start();
     let mut store = redis.connect();
     let key = Key::new();
