@@ -9,6 +9,8 @@ extern crate alloc;
 pub mod adapter;
 pub mod authority;
 #[cfg(feature = "redis")]
+pub mod chat;
+#[cfg(feature = "redis")]
 pub mod process;
 #[cfg(feature = "redis")]
 pub mod program;

@@ -10,6 +10,8 @@ use core::ops::Deref;
 
 use bytes::Bytes;
 
+#[cfg(feature = "deflate")]
+pub(crate) use self::outgoing::Compression;
 pub use self::outgoing::Outgoing;
 pub(crate) use self::outgoing::Payload;
 pub use self::owned::{OwnedBinary, OwnedMessage, OwnedText};

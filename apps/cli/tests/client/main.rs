@@ -1,0 +1,11 @@
+//! The program as people and scripts use it, with real servers.
+
+mod program;
+mod server;
+
+mod bench;
+mod interactive;
+mod pipes;
+mod reconnecting;
+mod requests;
+mod scripts;
