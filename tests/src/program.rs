@@ -109,9 +109,14 @@ impl Program {
         self.child.wait().expect("a process of ours");
     }
 
+    /// Sends it a signal.
+    pub fn signal(&self, wanted: Signal) {
+        signal(&self.child, wanted);
+    }
+
     /// Asks it to end.
     pub fn terminate(&self) {
-        signal(&self.child, Signal::TERM);
+        self.signal(Signal::TERM);
     }
 
     /// Waits for its end.
@@ -162,6 +167,15 @@ fn built(name: &str) -> PathBuf {
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(cargo);
         build.args(["build", "--quiet", "--package", name, "--bin", name]);
+        // What cargo has told this test about itself is no news for build scripts: some
+        // would run again for it.
+        for (variable, _) in env::vars_os() {
+            if variable.to_string_lossy().starts_with("CARGO_PKG_")
+                || variable.to_string_lossy().starts_with("CARGO_MANIFEST_")
+            {
+                build.env_remove(variable);
+            }
+        }
         if !cfg!(debug_assertions) {
             build.arg("--release");
         }
