@@ -73,6 +73,10 @@ fn told_to_end_a_program_closes_one_after_the_other_with_1012_and_answers_meanwh
         let (status, answer) = ask(&program, &request.replace("test", "localhost"));
         assert_eq!(status, 503, "{name} {adapter}");
         assert!(answer.contains("Retry-After: "), "{answer}");
+        assert!(
+            answer.contains(r#"{"error":"unavailable","reason":"#),
+            "{answer}"
+        );
         let threads = connections
             .into_iter()
             .map(|raw| std::thread::spawn(|| leave(raw)));
@@ -94,6 +98,24 @@ fn told_to_end_a_program_closes_one_after_the_other_with_1012_and_answers_meanwh
         assert_eq!(program.wait(PATIENCE).code(), Some(0), "{name} {adapter}");
         let refused = TcpStream::connect(program.address).expect_err("nobody listens");
         assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+    }
+}
+
+#[test]
+fn beyond_its_cap_a_program_says_when_to_come_back() {
+    for (name, adapter) in everywhere() {
+        let program = Program::start(name, &["--adapter", adapter, "--max-connections", "1"]);
+        let _connection = Raw::open_path(program.address, socket(name));
+        let request = UPGRADE.replace("/path", socket(name));
+        let (status, answer) = ask(&program, &request.replace("test", "localhost"));
+        assert_eq!(status, 503, "{name} {adapter}");
+        assert!(answer.contains("Retry-After: "), "{answer}");
+        assert!(
+            answer.contains(r#"{"error":"unavailable","reason":"#),
+            "{answer}"
+        );
+        // Plain HTTP is answered all the same.
+        assert_eq!(ready(&program), 200, "{name} {adapter}");
     }
 }
 
