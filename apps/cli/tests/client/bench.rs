@@ -8,14 +8,24 @@ use crate::server::Server;
 fn bench(arguments: &[&str]) -> (i32, Value) {
     let ran = run(&[&["bench", "--json"], arguments].concat(), "");
     let report = serde_json::from_str(&ran.stdout);
-    (ran.code, report.unwrap_or_else(|_| panic!("{}", ran.stderr)))
+    (
+        ran.code,
+        report.unwrap_or_else(|_| panic!("{}", ran.stderr)),
+    )
 }
 
 #[test]
 fn an_open_load_sends_what_is_due_and_counts_all_of_it() {
     let server = Server::start();
     let (code, report) = bench(&[
-        "--connections", "4", "--rate", "1k", "--duration", "500ms", "--warm-up", "100ms",
+        "--connections",
+        "4",
+        "--rate",
+        "1k",
+        "--duration",
+        "500ms",
+        "--warm-up",
+        "100ms",
         &server.url("/"),
     ]);
     assert_eq!((code, report["sent"].as_u64()), (0, Some(500)), "{report}");
@@ -29,9 +39,24 @@ fn an_open_load_sends_what_is_due_and_counts_all_of_it() {
 fn a_closed_load_keeps_as_many_under_way_as_asked_for() {
     let server = Server::start();
     let (code, report) = bench(&[
-        "--connections", "2", "--in-flight", "8", "--duration", "200ms", "--warm-up", "0s",
-        "--message", "{}", "--expect", "=login 1", "-x", "login {}", "--binary", "--patience",
-        "100ms", &server.url("/"),
+        "--connections",
+        "2",
+        "--in-flight",
+        "8",
+        "--duration",
+        "200ms",
+        "--warm-up",
+        "0s",
+        "--message",
+        "{}",
+        "--expect",
+        "=login 1",
+        "-x",
+        "login {}",
+        "--binary",
+        "--patience",
+        "100ms",
+        &server.url("/"),
     ]);
     // Nothing that comes is an answer: all stay under way.
     assert_eq!((code, report["sent"].as_u64()), (1, Some(16)), "{report}");
@@ -45,18 +70,38 @@ fn a_closed_load_keeps_as_many_under_way_as_asked_for() {
 fn a_stall_is_charged_for_everything_that_was_due() {
     let server = Server::start();
     let (code, report) = bench(&[
-        "--connections", "1", "--rate", "1k", "--in-flight", "10", "--duration", "300ms",
-        "--warm-up", "0s", "--patience", "100ms", &server.url("/silent"),
+        "--connections",
+        "1",
+        "--rate",
+        "1k",
+        "--in-flight",
+        "10",
+        "--duration",
+        "300ms",
+        "--warm-up",
+        "0s",
+        "--patience",
+        "100ms",
+        &server.url("/silent"),
     ]);
     assert_eq!(code, 1, "{report}");
-    assert_eq!((&report["sent"], &report["unanswered"]), (&10.into(), &10.into()));
+    assert_eq!(
+        (&report["sent"], &report["unanswered"]),
+        (&10.into(), &10.into())
+    );
     assert_eq!(report["unsent"], 290, "{report}");
 }
 
 #[test]
 fn connections_that_are_lost_are_counted_by_their_reason() {
     let server = Server::start();
-    let (code, report) = bench(&["--connections", "3", "--duration", "1s", &server.url("/4008")]);
+    let (code, report) = bench(&[
+        "--connections",
+        "3",
+        "--duration",
+        "1s",
+        &server.url("/4008"),
+    ]);
     assert_eq!((code, &report["lost"]), (1, &3.into()), "{report}");
     let reason = "closed by the server with code 4008: slow consumer";
     assert_eq!(report["errors"][reason], 3, "{report}");

@@ -1,7 +1,7 @@
 //! Somebody at a terminal.
 
-use rexpect::session::{Options, PtySession, spawn_with_options};
 use rexpect::process::wait::WaitStatus;
+use rexpect::session::{Options, PtySession, spawn_with_options};
 
 use crate::program::command;
 use crate::server::{PATIENCE, Server};
@@ -30,15 +30,21 @@ fn lines_are_sent_and_answers_shown_above_the_next() {
     session.send_line("helo\x1b[Dl").expect("a line");
     session.exp_string("< hello").expect("an answer");
     session.send_line("/binary 00 ff").expect("a line");
-    session.exp_string("< binary, 2 bytes: 00 ff").expect("an answer");
+    session
+        .exp_string("< binary, 2 bytes: 00 ff")
+        .expect("an answer");
     session.send_line("/ping").expect("a line");
     session.exp_string("pong after").expect("a notice");
     session.send_line("/nothing").expect("a line");
-    session.exp_string("there is no /nothing").expect("a notice");
+    session
+        .exp_string("there is no /nothing")
+        .expect("a notice");
     session.send_line("/help").expect("a line");
     session.exp_string("/close [CODE [REASON]]").expect("help");
     session.send_control('d').expect("a key");
-    session.exp_string("closed with code 1000").expect("a notice");
+    session
+        .exp_string("closed with code 1000")
+        .expect("a notice");
     session.exp_eof().expect("the end");
     ends_with(session, 0);
     assert_eq!(server.code(), 1000);
@@ -51,7 +57,9 @@ fn ctrl_c_closes_and_leaves() {
     session.exp_string("connected to ws://").expect("a notice");
     session.exp_string("> ").expect("a prompt");
     session.send_control('c').expect("a key");
-    session.exp_string("closed with code 1000").expect("a notice");
+    session
+        .exp_string("closed with code 1000")
+        .expect("a notice");
     ends_with(session, 0);
     assert_eq!(server.code(), 1000);
 }
@@ -60,7 +68,9 @@ fn ctrl_c_closes_and_leaves() {
 fn what_a_server_sends_cannot_control_the_terminal() {
     let server = Server::start();
     let mut session = at_terminal(&[&server.url("/control")]);
-    session.exp_string("< a\\u{1b}[2Jb\r\n  c").expect("escaped");
+    session
+        .exp_string("< a\\u{1b}[2Jb\r\n  c")
+        .expect("escaped");
     session.send_control('d').expect("a key");
     ends_with(session, 0);
 }

@@ -9,7 +9,11 @@ fn each_line_is_a_message_and_each_message_a_line() {
     let ran = run(&[&server.url("/")], "a\n\nä\r\nno end");
     assert_eq!((ran.code, &*ran.stdout), (0, "a\n\nä\nno end\n"));
     assert!(ran.stderr.contains("connected to ws://"), "{}", ran.stderr);
-    assert!(ran.stderr.contains("closed with code 1000"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("closed with code 1000"),
+        "{}",
+        ran.stderr
+    );
     assert_eq!(server.code(), 1000);
     let quiet = run(&["-q", &server.url("/")], "a\n");
     assert_eq!(quiet.stderr, "");
@@ -22,7 +26,12 @@ fn more_than_fits_any_buffer_goes_through() {
     let input = input.repeat(20_000);
     let ran = run(&["-q", &server.url("/")], &input);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert!(ran.stdout == input, "{} of {} bytes", ran.stdout.len(), input.len());
+    assert!(
+        ran.stdout == input,
+        "{} of {} bytes",
+        ran.stdout.len(),
+        input.len()
+    );
 }
 
 #[test]
@@ -58,20 +67,42 @@ fn what_is_printed_as_json_can_be_sent_as_json() {
         .lines()
         .map(|line| serde_json::from_str(line).expect(line))
         .collect();
-    let mut kinds: Vec<&str> = events.iter().filter_map(|event| event["type"].as_str()).collect();
+    let mut kinds: Vec<&str> = events
+        .iter()
+        .filter_map(|event| event["type"].as_str())
+        .collect();
     // A Pong overtakes messages.
     kinds[1..4].sort_unstable();
     assert_eq!(kinds, ["open", "binary", "pong", "text", "close"]);
-    let find = |kind: &str| events.iter().find(|event| event["type"] == kind).expect(kind);
+    let find = |kind: &str| {
+        events
+            .iter()
+            .find(|event| event["type"] == kind)
+            .expect(kind)
+    };
     assert_eq!(find("text")["text"], "a\nb");
-    assert_eq!((&find("binary")["base64"], &find("binary")["size"]), (&"AP8=".into(), &2.into()));
+    assert_eq!(
+        (&find("binary")["base64"], &find("binary")["size"]),
+        (&"AP8=".into(), &2.into())
+    );
     assert!(find("pong")["rtt_ms"].as_f64().expect("a time") > 0.0);
     let close = find("close");
-    assert_eq!((&close["code"], &close["clean"], &close["by"]), (&3000.into(), &true.into(), &"client".into()));
-    assert!(events.iter().all(|event| event["time"].as_str().expect("a time").ends_with('Z')));
+    assert_eq!(
+        (&close["code"], &close["clean"], &close["by"]),
+        (&3000.into(), &true.into(), &"client".into())
+    );
+    assert!(
+        events
+            .iter()
+            .all(|event| event["time"].as_str().expect("a time").ends_with('Z'))
+    );
     let wrong = run(&["--json-input", &server.url("/")], "{}\n");
     assert_eq!(wrong.code, 2, "{}", wrong.stderr);
-    assert!(wrong.stderr.contains("line 1 of the input is not an event in JSON"));
+    assert!(
+        wrong
+            .stderr
+            .contains("line 1 of the input is not an event in JSON")
+    );
 }
 
 #[test]
@@ -84,14 +115,22 @@ fn it_ends_after_as_many_messages_as_were_asked_for() {
     assert_eq!((one.code, &*one.stdout), (0, "hello\n"));
     let too_few = run(&["--count", "2", &server.url("/bye")], "");
     assert_eq!(too_few.code, 4, "{}", too_few.stderr);
-    assert!(too_few.stderr.contains("error: it ended after 0 of 2 messages"));
+    assert!(
+        too_few
+            .stderr
+            .contains("error: it ended after 0 of 2 messages")
+    );
 }
 
 #[test]
 fn a_time_that_is_over_has_its_own_code() {
     let server = Server::start();
     for arguments in [["--wait", "forever"], ["--count", "1"]] {
-        let arguments = [&arguments[..], &["--timeout", "200ms", &server.url("/silent")]].concat();
+        let arguments = [
+            &arguments[..],
+            &["--timeout", "200ms", &server.url("/silent")],
+        ]
+        .concat();
         let ran = run(&arguments, "x\n");
         assert_eq!(ran.code, 3, "{}", ran.stderr);
         assert!(ran.stderr.contains("--timeout"), "{}", ran.stderr);
@@ -145,7 +184,17 @@ fn nobody_who_reads_is_the_end() {
 #[test]
 fn pings_are_timed() {
     let server = Server::start();
-    let ran = run(&["--ping", "--count", "3", "--ping-interval", "1ms", &server.url("/")], "");
+    let ran = run(
+        &[
+            "--ping",
+            "--count",
+            "3",
+            "--ping-interval",
+            "1ms",
+            &server.url("/"),
+        ],
+        "",
+    );
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let lines: Vec<&str> = ran.stdout.lines().collect();
     assert_eq!(lines.len(), 3, "{}", ran.stdout);

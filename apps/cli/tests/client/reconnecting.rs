@@ -13,9 +13,21 @@ fn a_refusal_and_a_restart_are_survived_and_nothing_unsent_is_lost() {
     let ran = run(&arguments, "hello\n");
     // What was sent on the second connection is lost, if anything was.
     assert!(ran.stdout.starts_with("login\n"), "{}", ran.stdout);
-    assert!(ran.stderr.contains("503 Service Unavailable"), "{}", ran.stderr);
-    assert!(ran.stderr.contains("closed by the server with code 1012: moving"));
-    assert_eq!(ran.stderr.matches("connecting again in").count(), 2, "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("503 Service Unavailable"),
+        "{}",
+        ran.stderr
+    );
+    assert!(
+        ran.stderr
+            .contains("closed by the server with code 1012: moving")
+    );
+    assert_eq!(
+        ran.stderr.matches("connecting again in").count(),
+        2,
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]
@@ -37,8 +49,21 @@ fn it_gives_up_after_so_many_attempts_and_in_time() {
     let arguments = [&PAUSES[..], &["--retries", "3", "--wait", "forever", &url]].concat();
     let ran = run(&arguments, "");
     assert_eq!(ran.code, 1, "{}", ran.stderr);
-    assert_eq!(ran.stderr.matches("slow consumer").count(), 4, "{}", ran.stderr);
-    let arguments = ["--reconnect", "--retry-min", "1h", "--timeout", "100ms", "--wait", "forever"];
+    assert_eq!(
+        ran.stderr.matches("slow consumer").count(),
+        4,
+        "{}",
+        ran.stderr
+    );
+    let arguments = [
+        "--reconnect",
+        "--retry-min",
+        "1h",
+        "--timeout",
+        "100ms",
+        "--wait",
+        "forever",
+    ];
     let ran = run(&[&arguments[..], &[&url]].concat(), "");
     assert_eq!(ran.code, 3, "{}", ran.stderr);
 }

@@ -17,7 +17,18 @@ fn the_flags_reach_the_server() {
     let url = format!("ana:p%40ss@127.0.0.1:{}/request", server.port);
     let from_file = format!("@{}", fields.display());
     let ran = run(
-        &["-H", &from_file, "-H", "Host: chat.example", "-s", "x", "-s", "known", "--one", &url],
+        &[
+            "-H",
+            &from_file,
+            "-H",
+            "Host: chat.example",
+            "-s",
+            "x",
+            "-s",
+            "known",
+            "--one",
+            &url,
+        ],
         "",
     );
     fs::remove_file(&fields).expect("a file");
@@ -47,7 +58,10 @@ fn what_cannot_work_is_one_sentence_and_code_2() {
         (&["ftp://h/"], "ftp://h/"),
         (&["ws://u:secret@h:99999/"], "port"),
         (&["-H", "nothing", "ws://h/"], "nothing"),
-        (&["-H", "Upgrade: h2c", "ws://h/"], "cannot make the request"),
+        (
+            &["-H", "Upgrade: h2c", "ws://h/"],
+            "cannot make the request",
+        ),
         (&["-s", "a b", "ws://h/"], "cannot make the request"),
         (&["--tls-roots", "/none", "wss://h/"], "/none"),
         (&["--timeout", "soon", "ws://h/"], "--timeout"),
@@ -58,8 +72,18 @@ fn what_cannot_work_is_one_sentence_and_code_2() {
     ];
     for (arguments, named) in cases {
         let ran = run(arguments, "");
-        assert_eq!((ran.code, &*ran.stdout), (2, ""), "{arguments:?}: {}", ran.stderr);
-        assert_eq!(ran.stderr.lines().count(), 1, "{arguments:?}: {}", ran.stderr);
+        assert_eq!(
+            (ran.code, &*ran.stdout),
+            (2, ""),
+            "{arguments:?}: {}",
+            ran.stderr
+        );
+        assert_eq!(
+            ran.stderr.lines().count(),
+            1,
+            "{arguments:?}: {}",
+            ran.stderr
+        );
         assert!(ran.stderr.contains(named), "{arguments:?}: {}", ran.stderr);
         assert!(!ran.stderr.contains("secret"), "{}", ran.stderr);
     }
@@ -79,11 +103,30 @@ fn certificates_are_checked_unless_told_otherwise() {
     let roots = certificate.display().to_string();
 
     let trusting = run(&["--tls-roots", &roots, &url], "hello\n");
-    assert_eq!((trusting.code, &*trusting.stdout), (0, "hello\n"), "{}", trusting.stderr);
+    assert_eq!(
+        (trusting.code, &*trusting.stdout),
+        (0, "hello\n"),
+        "{}",
+        trusting.stderr
+    );
     let insecure = run(&["--insecure", &url], "hello\n");
-    assert_eq!((insecure.code, &*insecure.stdout), (0, "hello\n"), "{}", insecure.stderr);
-    assert!(insecure.stderr.contains("not checked"), "{}", insecure.stderr);
+    assert_eq!(
+        (insecure.code, &*insecure.stdout),
+        (0, "hello\n"),
+        "{}",
+        insecure.stderr
+    );
+    assert!(
+        insecure.stderr.contains("not checked"),
+        "{}",
+        insecure.stderr
+    );
     let checking = run(&[&url], "hello\n");
-    assert_eq!((checking.code, &*checking.stdout), (2, ""), "{}", checking.stderr);
+    assert_eq!(
+        (checking.code, &*checking.stdout),
+        (2, ""),
+        "{}",
+        checking.stderr
+    );
     fs::remove_dir_all(&directory).expect("a directory");
 }

@@ -51,13 +51,21 @@ fn an_expectation_that_is_not_met_has_its_line_and_its_code() {
 #[test]
 fn a_close_can_be_expected() {
     let server = Server::start();
-    for lines in ["/closed\n", "/closed 4008\n", "/closed 4008 slow consumer\n"] {
+    for lines in [
+        "/closed\n",
+        "/closed 4008\n",
+        "/closed 4008 slow consumer\n",
+    ] {
         let ran = script(&server, "/4008", lines);
         assert_eq!(ran.code, 0, "{lines}: {}", ran.stderr);
     }
     let other = script(&server, "/4008", "/closed 1000\n");
     assert_eq!(other.code, 4, "{}", other.stderr);
-    assert!(other.stderr.contains("closed by the server with code 4008: slow consumer instead of"));
+    assert!(
+        other
+            .stderr
+            .contains("closed by the server with code 4008: slow consumer instead of")
+    );
     let none = script(&server, "/", "/timeout 50ms\n/closed\n");
     assert_eq!(none.code, 3, "{}", none.stderr);
 }
@@ -65,7 +73,11 @@ fn a_close_can_be_expected() {
 #[test]
 fn what_came_in_one_read_with_the_end_still_counts() {
     let server = Server::start();
-    let ran = script(&server, "/last-words", "x\n/expect =last\n/closed 4000 done\n");
+    let ran = script(
+        &server,
+        "/last-words",
+        "x\n/expect =last\n/closed 4000 done\n",
+    );
     assert_eq!((ran.code, &*ran.stdout), (0, "last\n"), "{}", ran.stderr);
     let early = script(&server, "/last-words", "x\n/expect =more\n");
     assert_eq!(early.code, 4, "{}", early.stderr);
