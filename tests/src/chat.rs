@@ -70,6 +70,8 @@ impl Client {
     /// Sends as it is.
     pub fn send(&mut self, request: &Value) {
         self.ws.send(request.to_string().as_str()).expect("open");
+        // Others may be waited for before this connection is read again.
+        self.ws.flush().expect("open");
     }
 
     /// Sends a request with an `id` of its own, and waits for its answer.

@@ -145,6 +145,15 @@ impl<'a> Context<'a> {
         self.sender.begin(kind)
     }
 
+    /// The same for a message that must not be compressed.
+    ///
+    /// # Errors
+    ///
+    /// See [`Sender::begin_uncompressed`].
+    pub fn begin_uncompressed(&mut self, kind: MessageKind) -> Result<(), SendError> {
+        self.sender.begin_uncompressed(kind)
+    }
+
     /// Sends the next fragment.
     ///
     /// # Errors

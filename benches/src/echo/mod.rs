@@ -4,13 +4,13 @@ pub mod load;
 
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use crate::floor::Ground;
 use crate::measure::Samples;
-use crate::program::{self, Program, Server, Worker};
+use crate::program::{self, Built, Program, Server, Worker};
 use crate::report;
 use load::Load;
 
@@ -78,13 +78,10 @@ struct Cell {
 
 /// Measures, and prints the table.
 pub fn run(options: &Options) -> io::Result<()> {
-    let echo = match &options.echo {
-        Some(path) => path.clone(),
-        None => program::sockeye_echo()?,
-    };
     let programs: Vec<Program> = Program::all()
         .filter(|program| program.to_string().contains(&options.only))
         .collect();
+    let built = Built::new(options.echo.as_deref(), programs.contains(&Program::Uring))?;
     let mut loads = loads(options.time);
     loads.retain(|load| load.to_string().contains(&options.filter));
     if options.quick {
@@ -96,7 +93,7 @@ pub fn run(options: &Options) -> io::Result<()> {
         for round in 0..options.rounds {
             for turn in 0..programs.len() {
                 let row = (turn + round) % programs.len();
-                measure(programs[row], &echo, load, &mut cells[row])?;
+                measure(programs[row], &built, load, &mut cells[row])?;
             }
         }
         let table = render(load, &programs, &cells);
@@ -110,8 +107,8 @@ pub fn run(options: &Options) -> io::Result<()> {
     Ok(())
 }
 
-fn measure(program: Program, echo: &Path, load: Load, cell: &mut Cell) -> io::Result<()> {
-    let Some(command) = program.command(echo, None, Some(1))? else {
+fn measure(program: Program, built: &Built, load: Load, cell: &mut Cell) -> io::Result<()> {
+    let Some(command) = program.command(built, None, Some(1))? else {
         return Ok(());
     };
     // Each has a core of its own, if there are two.
@@ -177,6 +174,7 @@ fn render(load: Load, programs: &[Program], cells: &[Cell]) -> String {
     for (program, cell) in programs.iter().zip(cells) {
         let ground = match program {
             Program::Floor(ground) | Program::Ours(ground) => *ground,
+            Program::Uring => Ground::Mio,
             Program::Peer(_) => Ground::Tokio,
         };
         let median = |samples: &Samples| samples.median().unwrap_or(0.0);

@@ -7,6 +7,7 @@ mod telling;
 
 use alloc::sync::Arc;
 use core::mem;
+use core::time::Duration;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -25,6 +26,9 @@ use crate::wakers::Wakers;
 pub(crate) use self::members::Member;
 pub(crate) use self::ring::Bounds;
 pub(crate) use self::roster::{Departure, Mark};
+
+/// How long a room is kept for somebody who is about to join.
+const KEPT: Duration = Duration::from_secs(10);
 
 /// A room of this node. All that happens in it happens under its lock, which is held for no
 /// other room and while nobody is called back.
@@ -47,6 +51,8 @@ struct State {
     count: usize,
     /// When the hub looks after the room next.
     scheduled: Option<Time>,
+    /// Installed for somebody who is about to join: it is kept without members until then.
+    kept_until: Option<Time>,
     /// The hub knows that it has no members.
     is_idle: bool,
 }
@@ -141,6 +147,7 @@ impl Room {
                 is_counting: false,
                 count: 0,
                 scheduled: None,
+                kept_until: None,
                 is_idle: false,
             }),
         }
@@ -202,6 +209,7 @@ impl Room {
             answer(Reply::New(&self.introduce(state, &mut member, hub)));
         }
         state.members.insert(member);
+        state.kept_until = None;
         self.schedule(state, hub);
         Ok(())
     }
@@ -324,6 +332,9 @@ impl Room {
             if message.stamp.off == state.off + 1 {
                 self.say(state, message.stamp.off, &message.into(), hub, &mut wakers);
             }
+        }
+        if state.members.len() == 0 {
+            state.kept_until = Some(hub.now() + KEPT);
         }
         state.roster.forget_there(None, tell_at);
         for (node, user) in &snapshot.members {
@@ -494,7 +505,8 @@ impl Room {
 
     /// Has the hub look after the room when something is due.
     fn schedule(self: &Arc<Self>, state: &mut State, hub: &Hub) {
-        if let Some(at) = state.roster.timeout()
+        let timeouts = [state.roster.timeout(), state.kept_until];
+        if let Some(at) = timeouts.into_iter().flatten().min()
             && state.scheduled.is_none_or(|scheduled| at < scheduled)
         {
             state.scheduled = Some(at);
@@ -507,6 +519,7 @@ impl Room {
         if state.stage == Stage::Gone
             || state.members.len() > 0
             || state.roster.here().next().is_some()
+            || state.kept_until.is_some_and(|until| until > hub.now())
         {
             return;
         }

@@ -64,8 +64,10 @@ pub(crate) struct Nodes {
     /// When this node last did something.
     awake_at: Time,
     has_slept: bool,
-    /// The store was away, or this node was: others may be late.
-    is_early: bool,
+    /// The store was away, or this node was: until then others may be late.
+    early_until: Time,
+    /// It still is.
+    is_away: bool,
     sweeps: Sweeps,
 }
 
@@ -106,7 +108,7 @@ impl Nodes {
         self.lease = lease;
         self.awake_at = now;
         if !directory.is_degraded() {
-            self.handle_entered();
+            self.handle_entered(now);
         }
     }
 
@@ -127,13 +129,16 @@ impl Nodes {
     }
 
     /// This node has entered the deployment, with a new lease: what it claimed is void.
-    pub(crate) fn handle_entered(&mut self) {
-        self.is_early = true;
-        self.handle_resumed();
+    pub(crate) fn handle_entered(&mut self, now: Time) {
+        self.is_away = true;
+        self.handle_resumed(now);
     }
 
     /// Something may have been missed, in both directions.
-    pub(crate) fn handle_resumed(&mut self) {
+    pub(crate) fn handle_resumed(&mut self, now: Time) {
+        if core::mem::take(&mut self.is_away) {
+            self.early_until = now + self.lease / 3;
+        }
         self.outbox.claims_all = true;
         if let Some(store) = &self.store {
             store.read();
@@ -142,15 +147,16 @@ impl Nodes {
 
     /// The store is away, or the lease is void: nobody waits for it.
     pub(crate) fn handle_loss(&mut self) {
-        self.is_early = true;
+        self.is_away = true;
         self.outbox.give_up();
     }
 
     /// Another node is dead.
     pub(crate) fn handle_down(&mut self, dead: &Lease, directory: &mut Directory, now: Time) {
-        self.forget(dead, directory, now);
-        if let Some(store) = &self.store {
-            store.reap(dead);
+        if now < self.early_until {
+            self.missing.insert(dead.clone(), self.early_until);
+        } else {
+            self.forget(dead, directory, now);
         }
     }
 
@@ -222,13 +228,8 @@ impl Nodes {
                 directory.handle_remote_state(remote, users, now);
             }
         }
-        let is_early = core::mem::take(&mut self.is_early);
         for lease in gone {
-            if is_early {
-                self.missing.entry(lease).or_insert(now + self.lease / 3);
-            } else {
-                self.forget(&lease, directory, now);
-            }
+            self.handle_down(&lease, directory, now);
         }
     }
 
@@ -250,6 +251,9 @@ impl Nodes {
         self.missing.remove(lease);
         if let Some(remote) = self.remotes.remove(lease) {
             directory.handle_remote_down(remote, now);
+        }
+        if let Some(store) = &self.store {
+            store.reap(lease);
         }
     }
 
@@ -454,7 +458,7 @@ impl Events for Listener {
     fn resumed(&self, _: &Lease) {
         self.tell(|nodes, directory, now| {
             directory.handle_degraded(false, now);
-            nodes.handle_resumed();
+            nodes.handle_resumed(now);
         });
     }
 
