@@ -119,6 +119,15 @@ pub(crate) struct Entrance<'a> {
     pub(crate) is_fresh: bool,
 }
 
+/// What a connection is told when it joins.
+#[derive(Clone, Copy)]
+pub(crate) enum Reply<'a> {
+    /// Made for it.
+    New(&'a Frame),
+    /// Part of the history.
+    Kept(&'a Frame),
+}
+
 impl Room {
     /// A room without members and messages. With a store it has to be installed first.
     pub(crate) fn new(name: Name, epoch: Epoch, has_store: bool) -> Self {
@@ -154,7 +163,7 @@ impl Room {
         self: &Arc<Self>,
         entrance: Entrance<'_>,
         hub: &Hub,
-        answer: &mut dyn FnMut(&Frame),
+        answer: &mut dyn FnMut(Reply<'_>),
     ) -> Result<(), Unable> {
         let now = hub.now();
         let mut guard = self.lock();
@@ -175,12 +184,12 @@ impl Room {
             return Err(Unable::Full);
         }
         if member.dialect == Dialect::V1 {
-            answer(&frame(&Event::Ok {
+            answer(Reply::New(&frame(&Event::Ok {
                 re,
                 room: Some(&self.name),
                 stamp: Some(Position::new(state.off, &state.epoch)),
                 degraded: hub.is_degraded(),
-            }));
+            })));
         }
         if is_again {
             return Ok(());
@@ -197,7 +206,7 @@ impl Room {
             store.enter(&self.name, &member.user);
         }
         if member.dialect == Dialect::V1 {
-            answer(&self.introduce(state, &mut member, hub));
+            answer(Reply::New(&self.introduce(state, &mut member, hub)));
         }
         state.members.insert(member);
         state.kept_until = None;
@@ -206,7 +215,7 @@ impl Room {
     }
 
     /// What was missed, or that it cannot be had.
-    fn recover(&self, state: &State, since: &Since, answer: &mut dyn FnMut(&Frame)) {
+    fn recover(&self, state: &State, since: &Since, answer: &mut dyn FnMut(Reply<'_>)) {
         let oldest = state.ring.oldest();
         let is_known = *since.epoch == *state.epoch.0 && since.off <= state.off;
         let next = since.off + 1;
@@ -216,14 +225,14 @@ impl Room {
             (false, Some(oldest)) => (oldest, state.off),
             (false, None) => (0, 0),
         };
-        answer(&frame(&Event::Recovered {
+        answer(Reply::New(&frame(&Event::Recovered {
             room: &self.name,
             ok,
             from,
             to,
-        }));
+        })));
         if ok {
-            state.ring.range(from, to).for_each(answer);
+            state.ring.range(from, to).map(Reply::Kept).for_each(answer);
         }
     }
 
