@@ -197,14 +197,6 @@ fn command(name: &str, args: &[&str]) -> Command {
     command
 }
 
-/// How the variables begin that describe the package under test.
-const OF_PACKAGE: [&str; 4] = [
-    "CARGO_PKG_",
-    "CARGO_MANIFEST_",
-    "CARGO_CRATE_",
-    "CARGO_PRIMARY_",
-];
-
 /// The path of a program, built from the sources as they are: once in each process.
 fn built(name: &str) -> PathBuf {
     static BUILT: OnceLock<Mutex<BTreeSet<String>>> = OnceLock::new();
