@@ -4,10 +4,12 @@
 
 mod authority;
 mod codec;
+mod echo;
 mod floor;
 mod idle;
 mod measure;
 mod path;
+mod peers;
 mod program;
 mod report;
 mod sessions;
@@ -16,10 +18,15 @@ mod wire;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
+
+use echo::load::Load;
+use peers::Peer;
 
 const USAGE: &str = "\
 usage: cargo run --release -- codec [--rounds N] [--filter TEXT] [--only TEXT] [--quick]
        cargo run --release -- idle [--rounds N] [--connections N]... [--only TEXT] [--echo PATH] [--write] [--quick]
+       cargo run --release -- echo [--rounds N] [--time MS] [--filter TEXT] [--only TEXT] [--echo PATH] [--write] [--quick]
        cargo run --release -- sessions [--rounds N] [--sessions N] [--write] [--quick]
        cargo run --release -- path [NAME COUNT]
 
@@ -37,6 +44,15 @@ idle: resident memory of a server for each connection that does nothing
   --write          put the table into docs/performance.md, too
   --quick          one round with 100
 
+echo: servers over loopback, under one load generator
+  --rounds N       measure N times, and print the medians (5)
+  --time MS        milliseconds of each (1000)
+  --filter TEXT    only the loads whose name contains TEXT
+  --only TEXT      only the servers whose name contains TEXT
+  --echo PATH      the echo program, instead of building it
+  --write          put the tables into docs/performance.md, too
+  --quick          one short round of two loads
+
 sessions: a million connections in one thread, without sockets
   --rounds N       measure N times, and print the medians (3)
   --sessions N     so many (1000000)
@@ -50,12 +66,15 @@ fn main() -> ExitCode {
     let done = match args.next().as_deref() {
         Some("codec") => codec(args),
         Some("idle") => idle(args),
+        Some("echo") => echo(args),
         Some("sessions") => sessions(args),
         Some("path") => path(args),
         // What this program is started as by itself.
         Some("floor") => floor(args),
         Some("idle-clients") => idle_clients(args),
         Some("crowd") => crowd(args),
+        Some("peer") => peer(args),
+        Some("load") => load(args),
         Some("--help") => {
             println!("{USAGE}");
             Ok(())
@@ -159,6 +178,35 @@ fn idle(mut args: impl Iterator<Item = String>) -> Result<(), Fault> {
     Ok(idle::run(&options)?)
 }
 
+fn echo(mut args: impl Iterator<Item = String>) -> Result<(), Fault> {
+    let mut options = echo::Options {
+        rounds: 5,
+        time: Duration::from_secs(1),
+        filter: String::new(),
+        only: String::new(),
+        echo: None,
+        write: false,
+        quick: false,
+    };
+    while let Some(arg) = args.next() {
+        match &*arg {
+            "--rounds" => options.rounds = number(&arg, &mut args)?,
+            "--time" => options.time = Duration::from_millis(number(&arg, &mut args)? as u64),
+            "--filter" => options.filter = value(&arg, &mut args)?,
+            "--only" => options.only = value(&arg, &mut args)?,
+            "--echo" => options.echo = Some(value(&arg, &mut args)?.into()),
+            "--write" => options.write = true,
+            "--quick" => {
+                options.quick = true;
+                options.rounds = 1;
+                options.time = Duration::from_millis(100);
+            }
+            _ => return Err(unknown(&arg)),
+        }
+    }
+    Ok(echo::run(&options)?)
+}
+
 fn sessions(mut args: impl Iterator<Item = String>) -> Result<(), Fault> {
     let mut options = sessions::Options {
         rounds: 3,
@@ -201,16 +249,49 @@ fn floor(mut args: impl Iterator<Item = String>) -> Result<(), Fault> {
         .into_iter()
         .find(|ground| ground.name() == name)
         .ok_or_else(|| Fault::Usage(format!("there is no floor {name:?}")))?;
-    let (mut certificate, mut key) = (None, None);
+    let (mut certificate, mut key, mut threads) = (None, None, None);
     while let Some(arg) = args.next() {
         match &*arg {
             "--tls-cert" => certificate = Some(value(&arg, &mut args)?.into()),
+            "--threads" => threads = Some(number(&arg, &mut args)?),
             "--tls-key" => key = Some(value(&arg, &mut args)?.into()),
             _ => return Err(unknown(&arg)),
         }
     }
-    let tls = certificate.zip(key);
-    Ok(floor::run(&floor::Options { ground, tls })?)
+    let options = floor::Options {
+        ground,
+        tls: certificate.zip(key),
+        threads,
+    };
+    Ok(floor::run(&options)?)
+}
+
+fn peer(mut args: impl Iterator<Item = String>) -> Result<(), Fault> {
+    let name = value("peer", &mut args)?;
+    let peer = Peer::ALL
+        .into_iter()
+        .find(|peer| peer.name() == name)
+        .ok_or_else(|| Fault::Usage(format!("there is no peer {name:?}")))?;
+    let mut threads = None;
+    while let Some(arg) = args.next() {
+        match &*arg {
+            "--threads" => threads = Some(number(&arg, &mut args)?),
+            _ => return Err(unknown(&arg)),
+        }
+    }
+    Ok(peers::serve(peer, threads)?)
+}
+
+fn load(mut args: impl Iterator<Item = String>) -> Result<(), Fault> {
+    let mut next = |what: &str| number(what, &mut args);
+    let port = next("the port")?;
+    let load = Load {
+        connections: next("connections")?,
+        len: next("the length")?,
+        depth: next("the depth")?,
+        time: Duration::from_millis(next("the time")? as u64),
+    };
+    Ok(echo::load::run(port as u16, load)?)
 }
 
 fn idle_clients(mut args: impl Iterator<Item = String>) -> Result<(), Fault> {
