@@ -5,6 +5,8 @@ use core::fmt;
 use core::ops::Deref;
 use core::time::Duration;
 
+#[cfg(feature = "deflate")]
+use crate::deflate::Deflate;
 use crate::handshake::HttpLimits;
 
 /// How received messages are handed over.
@@ -71,6 +73,13 @@ pub struct Config {
     pub handshake_timeout: Duration,
     /// Bounds on the head of an HTTP request or response.
     pub head: HttpLimits,
+    /// Compression; off. If set it is offered to servers and accepted from clients.
+    ///
+    /// What a message inflates to counts for `max_message`, and what it is on the wire
+    /// must not be more than that, a sixteenth of it, 1 KiB and 5 bytes a fragment:
+    /// either way it ends with 1009.
+    #[cfg(feature = "deflate")]
+    pub deflate: Option<Deflate>,
 }
 
 impl Config {
@@ -109,6 +118,18 @@ impl Config {
                 self.soft_mark > 0 && self.soft_mark <= self.hard_mark,
                 ConfigError::Marks,
             ),
+            #[cfg(feature = "deflate")]
+            (
+                self.deflate
+                    .is_none_or(|deflate| deflate.has_possible_windows()),
+                ConfigError::DeflateWindow,
+            ),
+            #[cfg(feature = "deflate")]
+            (
+                self.deflate
+                    .is_none_or(|deflate| deflate.has_possible_level()),
+                ConfigError::DeflateLevel,
+            ),
         ];
         match checks.into_iter().find(|(holds, _)| !holds) {
             Some((_, error)) => Err(error),
@@ -134,6 +155,8 @@ impl Default for Config {
             hard_mark: 1 << 20,
             handshake_timeout: Duration::from_secs(10),
             head: HttpLimits::default(),
+            #[cfg(feature = "deflate")]
+            deflate: None,
         }
     }
 }
@@ -180,6 +203,10 @@ pub enum ConfigError {
     HandshakeTimeout,
     /// `soft_mark` is zero or above `hard_mark`.
     Marks,
+    /// A window of `deflate` is not of 8 to 15 bits, or that to send with is not of 9 to 15.
+    DeflateWindow,
+    /// The level of `deflate` is not from 1 to 9.
+    DeflateLevel,
 }
 
 impl fmt::Display for ConfigError {
@@ -195,6 +222,8 @@ impl fmt::Display for ConfigError {
             Self::WriteTimeout => "the write timeout is zero or less than a microsecond",
             Self::HandshakeTimeout => "the handshake timeout is zero or less than a microsecond",
             Self::Marks => "the soft mark of the output queue is zero or above the hard mark",
+            Self::DeflateWindow => "a compression window is not of 9 to 15 bits",
+            Self::DeflateLevel => "the compression level is not from 1 to 9",
         })
     }
 }

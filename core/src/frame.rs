@@ -1,11 +1,14 @@
 //! Frames on the wire (RFC 6455 §5.2).
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 
 use bytes::Bytes;
 
 use crate::close::Violation;
 use crate::connection::Role;
+use crate::mask::Key;
 use crate::message::{MessageKind, Outgoing};
 
 /// What a frame is (RFC 6455 §11.8). Reserved opcodes have no value.
@@ -60,15 +63,29 @@ pub(crate) const MAX_CONTROL: usize = 125;
 
 pub(crate) const FIN: u8 = 0x80;
 const RSV: u8 = 0x70;
+/// Marks a compressed message (RFC 7692 §6).
+const RSV1: u8 = 0x40;
 const OPCODE: u8 = 0x0f;
 pub(crate) const MASK: u8 = 0x80;
 const LENGTH: u8 = 0x7f;
+
+/// What RSV1 means on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rsv1 {
+    /// Nothing: it must not be set.
+    Reserved,
+    /// The message is compressed.
+    #[cfg(any(test, feature = "deflate"))]
+    Compressed,
+}
 
 /// A frame header that is legal for whoever received it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     /// Whether this is the last fragment of its message.
     pub fin: bool,
+    /// Whether this begins a compressed message: RSV1 (RFC 7692 §6).
+    pub compressed: bool,
     /// What the frame is.
     pub opcode: Opcode,
     /// The masking key, if the payload is masked.
@@ -92,14 +109,34 @@ impl Header {
     /// Reserved bits and opcodes, masking that is wrong for the role, fragmented or
     /// long control frames, lengths not in their shortest form.
     pub fn decode(bytes: &[u8], role: Role) -> Result<Option<(Self, usize)>, Violation> {
+        Self::decode_agreed(bytes, role, Rsv1::Reserved)
+    }
+
+    /// The same where it was agreed that messages may be compressed.
+    #[inline]
+    pub(crate) fn decode_agreed(
+        bytes: &[u8],
+        role: Role,
+        rsv1: Rsv1,
+    ) -> Result<Option<(Self, usize)>, Violation> {
         let Some((&first, rest)) = bytes.split_first() else {
             return Ok(None);
         };
         // RFC 6455 §5.2: MUST be 0 unless an extension gives them a meaning.
-        if first & RSV != 0 {
+        let reserved = match rsv1 {
+            Rsv1::Reserved => RSV,
+            #[cfg(any(test, feature = "deflate"))]
+            Rsv1::Compressed => RSV & !RSV1,
+        };
+        if first & reserved != 0 {
             return Err(Violation::ReservedBit);
         }
         let opcode = Opcode::decode(first & OPCODE).ok_or(Violation::ReservedOpcode)?;
+        // RFC 7692 §6: only the first frame of a message has it.
+        let compressed = first & RSV1 != 0;
+        if compressed && !matches!(opcode, Opcode::Text | Opcode::Binary) {
+            return Err(Violation::ReservedBit);
+        }
         let fin = first & FIN != 0;
         if opcode.is_control() && !fin {
             return Err(Violation::FragmentedControl);
@@ -148,6 +185,7 @@ impl Header {
         Ok(Some((
             Self {
                 fin,
+                compressed,
                 opcode,
                 mask,
                 len,
@@ -159,38 +197,76 @@ impl Header {
     /// Appends the header in its shortest form.
     #[inline]
     pub fn encode(&self, out: &mut Vec<u8>) {
-        self.parts(|part| out.extend_from_slice(part));
+        self.first().encode(self.mask, self.len, out);
+    }
+
+    fn first(&self) -> First {
+        let rsv1 = if self.compressed { RSV1 } else { 0 };
+        First(First::of(self.fin, self.opcode).0 | rsv1)
+    }
+}
+
+/// The first byte of a header: what the frame is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct First(u8);
+
+impl First {
+    /// A whole message, or a control frame.
+    #[inline]
+    pub(crate) const fn whole(opcode: Opcode) -> Self {
+        Self(FIN | opcode as u8)
+    }
+
+    /// A fragment, the last one or not.
+    #[inline]
+    pub(crate) const fn of(fin: bool, opcode: Opcode) -> Self {
+        match fin {
+            true => Self::whole(opcode),
+            false => Self(opcode as u8),
+        }
+    }
+
+    /// The same frame, as the beginning of a compressed message.
+    #[cfg(feature = "deflate")]
+    pub(crate) const fn compressed(self) -> Self {
+        Self(self.0 | RSV1)
+    }
+
+    /// Appends the header in its shortest form.
+    #[inline]
+    pub(crate) fn encode(self, mask: Option<Key>, len: u64, out: &mut Vec<u8>) {
+        self.parts(mask, len, |part| out.extend_from_slice(part));
     }
 
     /// The header in its shortest form, and how long that is.
-    pub(crate) fn encoded(&self) -> ([u8; Self::MAX_ENCODED], usize) {
-        let mut encoded = [0; Self::MAX_ENCODED];
-        let mut len = 0;
-        self.parts(|part| {
-            let room = encoded.iter_mut().skip(len);
+    pub(crate) fn encoded(self, mask: Option<Key>, len: u64) -> ([u8; Header::MAX_ENCODED], usize) {
+        let mut encoded = [0; Header::MAX_ENCODED];
+        let mut at = 0;
+        self.parts(mask, len, |part| {
+            let room = encoded.iter_mut().skip(at);
             room.zip(part).for_each(|(to, from)| *to = *from);
-            len += part.len();
+            at += part.len();
         });
-        (encoded, len)
+        (encoded, at)
     }
 
     /// The header in parts whose lengths the compiler knows.
     #[inline(always)]
-    fn parts(&self, mut part: impl FnMut(&[u8])) {
-        let first = if self.fin { FIN } else { 0 } | self.opcode as u8;
-        let mask = if self.mask.is_some() { MASK } else { 0 };
-        match self.len {
-            0..126 => part(&[first, mask | self.len as u8]),
+    fn parts(self, mask: Option<Key>, len: u64, mut part: impl FnMut(&[u8])) {
+        let Self(first) = self;
+        let masked = if mask.is_some() { MASK } else { 0 };
+        match len {
+            0..126 => part(&[first, masked | len as u8]),
             126..0x1_0000 => {
-                let [a, b] = (self.len as u16).to_be_bytes();
-                part(&[first, mask | 126, a, b]);
+                let [a, b] = (len as u16).to_be_bytes();
+                part(&[first, masked | 126, a, b]);
             }
             _ => {
-                part(&[first, mask | 127]);
-                part(&self.len.to_be_bytes());
+                part(&[first, masked | 127]);
+                part(&len.to_be_bytes());
             }
         }
-        if let Some(key) = self.mask {
+        if let Some(key) = mask {
             part(&key);
         }
     }
@@ -200,55 +276,90 @@ impl Header {
 ///
 /// A server's frames carry no mask, so the same bytes go to every client. A
 /// client sends a masked copy.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Frame {
+///
+/// Connections that may compress share one compressed form as well, as long as none of
+/// them refers to earlier messages: the first that sends the frame makes it.
+#[derive(Clone)]
+pub struct Frame(Arc<Encoded>);
+
+struct Encoded {
     kind: MessageKind,
-    encoded: Bytes,
     payload_at: u8,
+    bytes: Bytes,
+    #[cfg(feature = "deflate")]
+    compressed: crate::deflate::Shared,
 }
 
 impl Frame {
     /// Encodes a message.
     #[must_use]
     pub fn new<'m>(message: impl Into<Outgoing<'m>>) -> Self {
-        let Outgoing { kind, payload } = message.into();
-        let payload = payload.as_slice();
-        let mut encoded = Vec::with_capacity(payload.len() + Header::MAX_ENCODED);
-        let header = Header {
-            fin: true,
-            opcode: kind.into(),
-            mask: None,
-            len: payload.len() as u64,
-        };
-        header.encode(&mut encoded);
-        let payload_at = encoded.len() as u8;
-        extend(&mut encoded, payload);
-        Self {
-            kind,
-            encoded: encoded.into(),
-            payload_at,
-        }
+        let message = message.into();
+        let payload = message.as_bytes();
+        let bytes = encode(First::whole(message.kind.into()), payload);
+        Self(Arc::new(Encoded {
+            kind: message.kind,
+            payload_at: (bytes.len() - payload.len()) as u8,
+            bytes,
+            #[cfg(feature = "deflate")]
+            compressed: crate::deflate::Shared::new(message.compression),
+        }))
     }
 
     /// Text or binary.
     #[must_use]
     pub fn kind(&self) -> MessageKind {
-        self.kind
+        self.0.kind
     }
 
-    /// The frame as a server sends it: header and payload.
+    /// The frame as a server sends it: header and payload, not compressed.
     #[must_use]
     pub fn encoded(&self) -> &Bytes {
-        &self.encoded
+        &self.0.bytes
     }
 
     /// The payload.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
-        self.encoded
-            .get(usize::from(self.payload_at)..)
+        self.0
+            .bytes
+            .get(usize::from(self.0.payload_at)..)
             .unwrap_or_default()
     }
+
+    /// What it is compressed to.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn compressed(&self) -> &crate::deflate::Shared {
+        &self.0.compressed
+    }
+}
+
+impl PartialEq for Frame {
+    fn eq(&self, other: &Self) -> bool {
+        self.encoded() == other.encoded()
+    }
+}
+
+impl Eq for Frame {}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Frame")
+            .field("kind", &self.kind())
+            .field("encoded", self.encoded())
+            .finish()
+    }
+}
+
+/// A whole frame, without a mask.
+pub(crate) fn encode(first: First, payload: &[u8]) -> Bytes {
+    let (header, len) = first.encoded(None, payload.len() as u64);
+    let header = header.get(..len).unwrap_or_default();
+    // As much as it takes: what has room left would be reallocated, or boxed once more.
+    let mut bytes = Vec::with_capacity(len + payload.len());
+    bytes.extend_from_slice(header);
+    extend(&mut bytes, payload);
+    bytes.into()
 }
 
 /// Appends in pieces that stay clear of memcpy's slow path for long copies.
@@ -277,17 +388,20 @@ mod tests {
         #[test]
         fn a_header_that_is_encoded_is_decoded_as_it_was(
             fin in any::<bool>(),
+            compressed in any::<bool>(),
             opcode in opcode(),
             mask in any::<Option<[u8; 4]>>(),
             len in prop_oneof![0..70_000_u64, 0..1_u64 << 63],
             behind in any::<[u8; 3]>(),
         ) {
             let control = opcode.is_control();
-            let header = Header { fin: fin || control, opcode, mask, len: if control { len % 126 } else { len } };
+            let compressed = compressed && matches!(opcode, Opcode::Text | Opcode::Binary);
+            let len = if control { len % 126 } else { len };
+            let header = Header { fin: fin || control, compressed, opcode, mask, len };
             let mut bytes = Vec::new();
             header.encode(&mut bytes);
             let encoded = bytes.len();
-            let (array, len) = header.encoded();
+            let (array, len) = header.first().encoded(header.mask, header.len);
             prop_assert_eq!(&array[..len], &bytes);
             // RFC 6455 §5.2: the shortest form.
             let extended = match header.len {
@@ -298,10 +412,13 @@ mod tests {
             prop_assert_eq!(encoded, 2 + extended + if mask.is_some() { 4 } else { 0 });
             bytes.extend(behind);
             let role = if mask.is_some() { Role::Server } else { Role::Client };
-            prop_assert_eq!(Header::decode(&bytes, role), Ok(Some((header, encoded))));
+            let decode = |bytes| Header::decode_agreed(bytes, role, Rsv1::Compressed);
+            prop_assert_eq!(decode(&bytes), Ok(Some((header, encoded))));
             for len in 0..encoded {
-                prop_assert_eq!(Header::decode(&bytes[..len], role), Ok(None));
+                prop_assert_eq!(decode(&bytes[..len]), Ok(None));
             }
+            let plain = Header::decode(&bytes, role);
+            prop_assert_eq!(plain.is_err(), compressed);
         }
 
         #[test]

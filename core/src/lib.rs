@@ -154,6 +154,9 @@
 //!
 //! `std` (on by default) chooses SIMD for UTF-8 at run time and keeps up to two
 //! large message buffers per thread. Without it the crate needs `alloc` alone.
+//!
+//! `deflate` adds compression, which is then still to be switched on in
+//! [`Config`]; see the module `deflate`.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -165,7 +168,10 @@ mod buffers;
 mod close;
 mod config;
 mod connection;
+#[cfg(feature = "deflate")]
+pub mod deflate;
 mod endpoint;
+mod extensions;
 mod frame;
 pub mod handshake;
 mod mask;
@@ -179,7 +185,10 @@ mod utf8;
 pub use close::{Cause, CloseCode, Closed, Initiator, Timeout, Violation};
 pub use config::{Config, ConfigError, Delivery, SharedConfig};
 pub use connection::{Connection, Event, Input, Role};
+#[cfg(feature = "deflate")]
+pub use deflate::Deflate;
 pub use endpoint::{Endpoint, Incoming, Messages};
+pub use extensions::Extensions;
 pub use frame::{Frame, Header, Opcode};
 pub use mask::Seed;
 pub use message::{

@@ -42,6 +42,12 @@ impl Utf8 {
         self.len == 0
     }
 
+    /// The start of a character that is not complete.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn cut(&self) -> &[u8] {
+        self.cut.get(..usize::from(self.len)).unwrap_or_default()
+    }
+
     /// Completes the character that was cut, and returns what follows it.
     fn complete<'p>(
         &mut self,

@@ -413,7 +413,7 @@ test('on a phone nothing is wider than the screen, and the input is in sight', {
   await screenshot(page, 'phone-rooms');
   await show(page, 'room', 'lobby');
   await page.locator('#title', { hasText: '# lobby' }).waitFor();
-  assert.equal(await page.locator('#rooms').isVisible(), false);
+  await page.locator('#rooms').waitFor({ state: 'hidden' });
 });
 
 test('all of it works without a mouse', { timeout }, async () => {

@@ -14,6 +14,9 @@ use std::thread;
 use crate::process::{Signal, signal, wait};
 use crate::wire::PATIENCE;
 
+/// The program that connects; all others listen.
+const CLIENT: &str = "sockeye";
+
 /// A program that listens. Killed when it is dropped.
 pub struct Program {
     child: Child,
@@ -109,9 +112,14 @@ impl Program {
         self.child.wait().expect("a process of ours");
     }
 
+    /// Sends it a signal.
+    pub fn signal(&self, wanted: Signal) {
+        signal(&self.child, wanted);
+    }
+
     /// Asks it to end.
     pub fn terminate(&self) {
-        signal(&self.child, Signal::TERM);
+        self.signal(Signal::TERM);
     }
 
     /// Waits for its end.
@@ -145,7 +153,7 @@ impl Drop for Program {
 fn command(name: &str, args: &[&str]) -> Command {
     let mut command = Command::new(built(name));
     command.args(args).stdin(Stdio::null());
-    if !args.contains(&"--listen") {
+    if name != CLIENT && !args.contains(&"--listen") {
         command.args(["--listen", "127.0.0.1:0"]);
     }
     command
@@ -161,7 +169,17 @@ fn built(name: &str) -> PathBuf {
     if built.insert(name.to_owned()) {
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(cargo);
-        build.args(["build", "--quiet", "--package", name, "--bin", name]);
+        let package = if name == CLIENT { "sockeye-cli" } else { name };
+        build.args(["build", "--quiet", "--package", package, "--bin", name]);
+        // What cargo has told this test about itself is no news for build scripts: some
+        // would run again for it.
+        for (variable, _) in env::vars_os() {
+            if variable.to_string_lossy().starts_with("CARGO_PKG_")
+                || variable.to_string_lossy().starts_with("CARGO_MANIFEST_")
+            {
+                build.env_remove(variable);
+            }
+        }
         if !cfg!(debug_assertions) {
             build.arg("--release");
         }

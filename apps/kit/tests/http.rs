@@ -499,7 +499,7 @@ fn a_directory_takes_the_place_of_pages_and_adds_others() {
 fn a_bearer_token_opens_and_nothing_like_it_does() {
     let dir = TempDir::new("bearer");
     dir.write("token", "0123456789abcdef\n");
-    dir.write("short", "0123456789abcde\n");
+    dir.write("empty", "\n");
     dir.write("spaced", "0123456789 abcdef");
     let bearer = Bearer::read(&dir.0.join("token")).expect("a token");
     let door = bearer.clone();
@@ -549,7 +549,7 @@ fn a_bearer_token_opens_and_nothing_like_it_does() {
     let good = "Bearer 0123456789abcdef";
     assert!(!check(&[good, good]));
     assert!(!check(&[]));
-    for name in ["short", "spaced", "missing"] {
+    for name in ["empty", "spaced", "missing"] {
         let sentence = Bearer::read(&dir.0.join(name)).expect_err(name).to_string();
         assert!(
             sentence.contains(name) && !sentence.contains("0123"),

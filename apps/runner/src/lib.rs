@@ -47,6 +47,8 @@ mod args;
 mod async_std;
 #[cfg(feature = "async")]
 mod asynchronous;
+#[cfg(feature = "deflate")]
+mod deflate;
 mod escape;
 mod failure;
 mod log;
@@ -68,6 +70,8 @@ use sockeye_common::Shutdown;
 use sockeye_handler::{CloseCode, OwnedMessage, Service};
 
 pub use args::{Adapter, Args, parse};
+#[cfg(feature = "deflate")]
+pub use deflate::Compression;
 pub use escape::Escaped;
 pub use signals::on_stop;
 pub use value::{Bytes, Interval, duration};
@@ -76,6 +80,12 @@ use failure::Failure;
 
 #[cfg(not(any(feature = "async", feature = "mio")))]
 compile_error!("a program needs an adapter: enable `tokio`, `async-std`, `smol` or `mio`");
+
+/// Writes what is logged from here on: for programs that do something before they
+/// [`serve`].
+pub fn start_logging(args: &Args) {
+    log::start(args);
+}
 
 /// Runs a server until it is told to end, and then closes its connections with 1001, all
 /// at once.

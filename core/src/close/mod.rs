@@ -225,6 +225,8 @@ pub enum Violation {
     TooBig,
     /// More fragments than the payload in them pays for.
     TooManyFragments,
+    /// A compressed message that does not decompress (RFC 7692 §7.2.2).
+    Deflate,
 }
 
 impl Violation {
@@ -232,7 +234,7 @@ impl Violation {
     #[must_use]
     pub const fn close_code(self) -> CloseCode {
         match self {
-            Self::Utf8 => CloseCode::INVALID_PAYLOAD,
+            Self::Utf8 | Self::Deflate => CloseCode::INVALID_PAYLOAD,
             Self::TooBig => CloseCode::MESSAGE_TOO_BIG,
             Self::TooManyFragments => CloseCode::POLICY_VIOLATION,
             Self::ReservedBit
@@ -265,6 +267,7 @@ impl Violation {
             Self::Utf8 => "invalid UTF-8",
             Self::TooBig => "message too big",
             Self::TooManyFragments => "too many small fragments",
+            Self::Deflate => "invalid compressed data",
         }
     }
 }

@@ -98,6 +98,14 @@ impl<'b> Input<'b> {
         }
     }
 
+    /// Removes the mask from the bytes from `from` to `to` of what is not used up.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn unmask(&mut self, from: usize, to: usize, key: Key) {
+        if let Some(payload) = self.bytes.get_mut(self.at + from..self.at + to) {
+            mask::apply(payload, key);
+        }
+    }
+
     /// The last `n` bytes that were used.
     #[inline]
     pub(crate) fn last(&self, n: usize) -> &[u8] {

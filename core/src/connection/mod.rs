@@ -12,11 +12,12 @@ pub use self::input::Input;
 use crate::close::machine::State;
 use crate::close::{Closed, Violation};
 use crate::config::SharedConfig;
+use crate::extensions::Extensions;
 use crate::frame::Opcode;
 use crate::mask::Seed;
 use crate::message::{Binary, Chunk, Lent, Message, Text};
 use crate::receive::{Receiver, Step, What};
-use crate::send::{Sender, Transmit};
+use crate::send::{Rare, Sender, Transmit};
 use crate::time::Time;
 
 /// Which side of a connection this is (RFC 6455 §5.1: only clients mask).
@@ -76,7 +77,7 @@ pub struct Connection {
     receiver: Receiver,
     sender: Sender,
     /// Lent with the last event.
-    closed: Option<Box<Closed>>,
+    closed: Option<Box<Rare>>,
 }
 
 impl Connection {
@@ -94,6 +95,24 @@ impl Connection {
     #[must_use]
     pub fn client(config: &SharedConfig, seed: &Seed, now: Time) -> Self {
         Self::new(Role::Client, config, Some(seed), now)
+    }
+
+    /// With what the handshake agreed on. To be called before anything else.
+    #[must_use]
+    #[cfg(feature = "deflate")]
+    pub fn with_extensions(mut self, extensions: Extensions) -> Self {
+        if let Some(agreed) = extensions.deflate() {
+            self.receiver.set_deflate(agreed.receive);
+            self.sender.set_deflate(agreed.send);
+        }
+        self
+    }
+
+    /// With what the handshake agreed on: nothing, since there is no extension.
+    #[must_use]
+    #[cfg(not(feature = "deflate"))]
+    pub fn with_extensions(self, Extensions {}: Extensions) -> Self {
+        self
     }
 
     /// The next event, and the sender to answer it with.
@@ -132,7 +151,7 @@ impl Connection {
                 Err(_) => {
                     self.sender.fail(Violation::Utf8, now);
                     self.closed = Some(self.sender.take_outcome()?);
-                    Event::Closed(self.closed.as_deref()?)
+                    Event::Closed(self.closed.as_deref()?.outcome()?)
                 }
             },
             What::AssembledText => {
@@ -146,13 +165,19 @@ impl Connection {
                 payload: input.last(len),
                 last,
             }),
+            #[cfg(feature = "deflate")]
+            What::InflatedChunk { kind, last } => Event::Chunk(Chunk {
+                kind,
+                payload: self.receiver.inflated(),
+                last,
+            }),
             What::Control(Opcode::Ping) => Event::Ping(input.last(len)),
             What::Control(_) => Event::Pong(input.last(len)),
             What::AssembledControl(Opcode::Ping) => Event::Ping(self.receiver.control()),
             What::AssembledControl(_) => Event::Pong(self.receiver.control()),
             What::Closed => {
                 self.closed = Some(self.sender.take_outcome()?);
-                Event::Closed(self.closed.as_deref()?)
+                Event::Closed(self.closed.as_deref()?.outcome()?)
             }
         };
         Some((event, &mut self.sender))
@@ -317,6 +342,13 @@ impl Connection {
                         && simdutf8::basic::from_utf8(input.last(step.len)).is_err()
                     {
                         self.sender.fail(Violation::Utf8, now);
+                    }
+                }
+                #[cfg(feature = "deflate")]
+                What::InflatedChunk { .. } => {
+                    self.sender.touch_idle(now);
+                    if self.sender.delivers() {
+                        return step;
                     }
                 }
                 What::Control(opcode) => {

@@ -7,7 +7,9 @@ use super::{
     response::SWITCHING_PROTOCOLS,
     upgrade::{AcceptKey, Subprotocols, accept_key, key},
 };
-use crate::time::Time;
+#[cfg(feature = "deflate")]
+use crate::deflate::{self, Deflate, Offer};
+use crate::{config::Config, extensions::Extensions, time::Time};
 use alloc::{
     boxed::Box,
     string::{String, ToString},
@@ -23,6 +25,8 @@ pub struct ClientRequest {
     target: String,
     subprotocols: Subprotocols,
     fields: Fields,
+    #[cfg(feature = "deflate")]
+    deflate: Option<Deflate>,
 }
 
 impl ClientRequest {
@@ -43,6 +47,19 @@ impl ClientRequest {
             target,
             subprotocols: Subprotocols::default(),
             fields: Fields::new(),
+            #[cfg(feature = "deflate")]
+            deflate: None,
+        }
+    }
+
+    /// Offers the extensions that `config` allows; none if this is not called.
+    #[must_use]
+    pub fn offer(self, config: &Config) -> Self {
+        let Config { .. } = config;
+        Self {
+            #[cfg(feature = "deflate")]
+            deflate: config.deflate,
+            ..self
         }
     }
 
@@ -97,7 +114,11 @@ impl ClientRequest {
             let offer = self.subprotocols.as_str().as_bytes();
             write(&[b"Sec-WebSocket-Protocol: ", offer, b"\r\n"]);
         }
-        // An extension would be offered here.
+        #[cfg(feature = "deflate")]
+        for offer in self.deflate.iter().flat_map(Offer::all) {
+            let offer = offer.to_string();
+            write(&[b"Sec-WebSocket-Extensions: ", offer.as_bytes(), b"\r\n"]);
+        }
         write(&[self.fields.as_bytes(), b"\r\n"]);
         out
     }
@@ -113,6 +134,8 @@ pub struct ClientHandshake {
     sent: usize,
     expected: AcceptKey,
     offered: Subprotocols,
+    #[cfg(feature = "deflate")]
+    deflate: Option<Deflate>,
     buffer: Vec<u8>,
     scanner: HeadScanner,
     stage: Stage,
@@ -135,6 +158,9 @@ pub struct Opened {
     pub response: Response,
     /// The subprotocol that the server chose, one of those offered.
     pub subprotocol: Option<Box<str>>,
+    /// The extensions that the server accepted, for
+    /// [`Connection::with_extensions`](crate::Connection).
+    pub extensions: Extensions,
     /// How many bytes of the input that was given last belong to the response; what follows is
     /// the connection's.
     pub consumed: usize,
@@ -156,6 +182,8 @@ impl ClientHandshake {
             sent: 0,
             expected: accept_key(&key),
             offered: request.subprotocols.clone(),
+            #[cfg(feature = "deflate")]
+            deflate: request.deflate,
             buffer: Vec::new(),
             scanner: HeadScanner::default(),
             stage: Stage::Head,
@@ -303,10 +331,7 @@ impl ClientHandshake {
         if one("Sec-WebSocket-Accept", InvalidResponse::Accept)? != self.expected {
             return Err(InvalidResponse::Accept.into());
         }
-        // No extension was offered, so none can have been accepted.
-        if response.value("Sec-WebSocket-Extensions").is_some() {
-            return Err(InvalidResponse::Extension.into());
-        }
+        let extensions = self.extensions(&response)?;
         let subprotocol = match Values::of(&response, "Sec-WebSocket-Protocol") {
             Values::None => None,
             Values::One(value) => Some(self.chosen(value).ok_or(InvalidResponse::Subprotocol)?),
@@ -315,8 +340,25 @@ impl ClientHandshake {
         Ok(Opened {
             response,
             subprotocol,
+            extensions,
             consumed,
         })
+    }
+
+    /// RFC 6455 §4.1, item 5 of what a client checks: nothing that was not offered.
+    fn extensions(&self, response: &Response) -> Result<Extensions, InvalidResponse> {
+        #[cfg(feature = "deflate")]
+        {
+            let answer = response.values("Sec-WebSocket-Extensions");
+            let agreed = deflate::check(answer, self.deflate.as_ref());
+            let agreed = agreed.map_err(|_| InvalidResponse::Extension)?;
+            Ok(agreed.map_or(Extensions::NONE, Extensions::with_deflate))
+        }
+        #[cfg(not(feature = "deflate"))]
+        match response.value("Sec-WebSocket-Extensions") {
+            Some(_) => Err(InvalidResponse::Extension),
+            None => Ok(Extensions::NONE),
+        }
     }
 
     fn chosen(&self, value: &[u8]) -> Option<Box<str>> {
@@ -406,7 +448,7 @@ pub enum InvalidResponse {
     Accept,
     /// `Sec-WebSocket-Protocol` is repeated, or not one of those offered.
     Subprotocol,
-    /// `Sec-WebSocket-Extensions` is there, though none was offered.
+    /// `Sec-WebSocket-Extensions` is there though none was offered, or does not fit what was.
     Extension,
 }
 

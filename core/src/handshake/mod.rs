@@ -76,6 +76,13 @@
 //! # }
 //! ```
 //!
+//! # Extensions
+//!
+//! [`ClientRequest::offer`] offers what a [`Config`](crate::Config) allows, and
+//! [`Upgrade::accept`] accepts it; both sides then have
+//! [`Extensions`](crate::Extensions) for their connection. [`Upgrade::response`] accepts
+//! none.
+//!
 //! # Why the end of a head is found before it is parsed
 //!
 //! [`ServerHandshake`] looks for the end of the head as bytes arrive, each byte once, and counts
@@ -88,6 +95,8 @@ mod authority;
 mod body;
 mod client;
 mod error;
+#[cfg(feature = "deflate")]
+pub(crate) mod extension;
 mod field;
 mod head;
 mod origin;
@@ -106,7 +115,7 @@ pub use origin::{Forbidden, InvalidOrigin, OriginPolicy};
 pub use request::{BodyLength, Request};
 pub use response::Response;
 pub use server::{Received, ServerHandshake};
-pub use upgrade::{Accept, NotOffered, Upgrade};
+pub use upgrade::{Accept, Accepted, NotOffered, Upgrade};
 pub use url::{InvalidUrl, Scheme, Url};
 
 #[cfg(test)]

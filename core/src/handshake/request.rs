@@ -3,7 +3,7 @@ use super::{
     authority::Authority,
     field::{debug_fields, elements, is_token, names},
     head::HeadScanner,
-    upgrade::{Subprotocols, accept_key, is_key},
+    upgrade::{Offered, accept_key, is_key},
 };
 use alloc::{vec, vec::Vec};
 use core::{fmt, str};
@@ -344,7 +344,7 @@ struct Handshake<'a> {
     upgrade: bool,
     connection: bool,
     has_body: bool,
-    subprotocols: Subprotocols,
+    offered: Offered,
     has_other_than_tokens: bool,
 }
 
@@ -370,6 +370,10 @@ impl<'a> Handshake<'a> {
             } else if is("Sec-WebSocket-Protocol") {
                 seen.see_subprotocols(value);
             }
+            #[cfg(feature = "deflate")]
+            if is("Sec-WebSocket-Extensions") {
+                seen.offered.deflate.read(value);
+            }
         }
         seen
     }
@@ -377,7 +381,7 @@ impl<'a> Handshake<'a> {
     fn see_subprotocols(&mut self, value: &[u8]) {
         for element in elements(value) {
             match str::from_utf8(element) {
-                Ok(name) if is_token(element) => self.subprotocols.push(name),
+                Ok(name) if is_token(element) => self.offered.subprotocols.push(name),
                 _ => self.has_other_than_tokens = true,
             }
         }
@@ -393,14 +397,14 @@ impl<'a> Handshake<'a> {
     }
 
     /// What is asked of every handshake, over any version of HTTP.
-    fn finish(self) -> Result<Subprotocols, HandshakeError> {
+    fn finish(self) -> Result<Offered, HandshakeError> {
         if matches!(self.origin, Once::Again) {
             return Err(HandshakeError::DuplicateOrigin);
         }
         if self.has_other_than_tokens {
             return Err(HandshakeError::Subprotocol);
         }
-        Ok(self.subprotocols)
+        Ok(self.offered)
     }
 }
 

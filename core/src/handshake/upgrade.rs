@@ -3,6 +3,11 @@ use super::{
     field::{Fields, is_framing, is_handshake, is_token},
     response::SWITCHING_PROTOCOLS,
 };
+#[cfg(feature = "deflate")]
+use crate::deflate::{self, Offers};
+use crate::{config::Config, extensions::Extensions};
+#[cfg(feature = "deflate")]
+use alloc::string::ToString;
 use alloc::{boxed::Box, string::String};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use core::fmt;
@@ -16,15 +21,58 @@ pub struct Upgrade {
     /// `None` over HTTP/2, where there is no key to answer.
     accept: Option<AcceptKey>,
     offered: Subprotocols,
-    // The extensions that the client offers will stand here, parsed, when there is one.
+    #[cfg(feature = "deflate")]
+    deflate: Offers,
 }
 
 impl Upgrade {
-    pub(super) fn new(accept: Option<AcceptKey>, offered: Subprotocols) -> Self {
-        Self { accept, offered }
+    pub(super) fn new(accept: Option<AcceptKey>, offered: Offered) -> Self {
+        Self {
+            accept,
+            offered: offered.subprotocols,
+            #[cfg(feature = "deflate")]
+            deflate: offered.deflate,
+        }
     }
 
+    /// The response that accepts, with the extensions that the client offers and `config`
+    /// allows.
+    ///
+    /// The connection is to be made with both:
+    /// `Connection::server(&config, now).with_extensions(accepted.extensions)`.
+    /// An error if `accept` names a subprotocol that the client did not offer.
+    pub fn accept(&self, accept: &Accept, config: &Config) -> Result<Accepted, NotOffered> {
+        let mut accepted = Accepted {
+            response: self.response(accept)?,
+            extensions: Extensions::NONE,
+        };
+        if !accept.without_extensions {
+            self.extend(&mut accepted, config);
+        }
+        Ok(accepted)
+    }
+
+    /// Adds the extensions.
+    #[cfg(feature = "deflate")]
+    fn extend(&self, accepted: &mut Accepted, config: &Config) {
+        let Some(config) = &config.deflate else {
+            return;
+        };
+        if let Some((answer, agreed)) = deflate::accept(&self.deflate, config) {
+            let answer = answer.to_string();
+            accepted
+                .response
+                .push_known("Sec-WebSocket-Extensions", answer.as_bytes());
+            accepted.extensions = Extensions::with_deflate(agreed);
+        }
+    }
+
+    /// There are none.
+    #[cfg(not(feature = "deflate"))]
+    fn extend(&self, _: &mut Accepted, _: &Config) {}
+
     /// The response that accepts (RFC 6455 §4.2.2): 101, or 200 to an extended `CONNECT`.
+    /// It accepts no extensions.
     ///
     /// An error if `accept` names a subprotocol that the client did not offer.
     pub fn response(&self, accept: &Accept) -> Result<Response, NotOffered> {
@@ -57,11 +105,30 @@ impl Upgrade {
     }
 }
 
+/// What a client offers.
+#[derive(Default)]
+pub(super) struct Offered {
+    pub(super) subprotocols: Subprotocols,
+    #[cfg(feature = "deflate")]
+    pub(super) deflate: Offers,
+}
+
+/// An upgrade that a server accepts.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Accepted {
+    /// What to answer.
+    pub response: Response,
+    /// What that agrees to, for [`Connection::with_extensions`](crate::Connection).
+    pub extensions: Extensions,
+}
+
 /// What a server says when it accepts an upgrade.
 #[derive(Clone, Debug, Default)]
 pub struct Accept {
     subprotocol: Option<Box<str>>,
     fields: Fields,
+    without_extensions: bool,
 }
 
 impl Accept {
@@ -89,6 +156,16 @@ impl Accept {
         }
         self.fields.push(name, value.as_ref())?;
         Ok(self)
+    }
+
+    /// Accepts no extensions on this connection, whatever its settings allow: no
+    /// compression where secrets go back and forth, for example.
+    #[must_use]
+    pub fn without_extensions(self) -> Self {
+        Self {
+            without_extensions: true,
+            ..self
+        }
     }
 
     /// The subprotocol that was chosen.

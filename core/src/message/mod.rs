@@ -10,6 +10,8 @@ use core::ops::Deref;
 
 use bytes::Bytes;
 
+#[cfg(feature = "deflate")]
+pub(crate) use self::outgoing::Compression;
 pub use self::outgoing::Outgoing;
 pub(crate) use self::outgoing::Payload;
 pub use self::owned::{OwnedBinary, OwnedMessage, OwnedText};
@@ -64,6 +66,20 @@ impl Message<'_> {
             Self::Text(text) => OwnedMessage::Text(text.into_owned()),
             Self::Binary(binary) => OwnedMessage::Binary(binary.into_owned()),
         }
+    }
+}
+
+/// A message that was not received: what a layer gives its inner handler instead.
+impl<'a> From<&'a str> for Message<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(Text(Lent::Input(text)))
+    }
+}
+
+/// As from text.
+impl<'a> From<&'a [u8]> for Message<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Self::Binary(Binary(Lent::Input(bytes)))
     }
 }
 

@@ -17,6 +17,17 @@ use crate::frame::Frame;
 pub struct Outgoing<'a> {
     pub(crate) kind: MessageKind,
     pub(crate) payload: Payload<'a>,
+    #[cfg(feature = "deflate")]
+    pub(crate) compression: Compression,
+}
+
+/// Whether a message may be compressed, where that was agreed on.
+#[cfg(feature = "deflate")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Compression {
+    #[default]
+    Allowed,
+    Refused,
 }
 
 pub(crate) enum Payload<'a> {
@@ -41,18 +52,36 @@ impl<'a> Outgoing<'a> {
     /// A text message.
     #[must_use]
     pub const fn text(text: &'a str) -> Self {
-        Self {
-            kind: MessageKind::Text,
-            payload: Payload::Lent(text.as_bytes()),
-        }
+        Self::new(MessageKind::Text, Payload::Lent(text.as_bytes()))
     }
 
     /// A binary message.
     #[must_use]
     pub const fn binary(bytes: &'a [u8]) -> Self {
+        Self::new(MessageKind::Binary, Payload::Lent(bytes))
+    }
+
+    /// Never compressed, whatever was agreed on with the peer.
+    ///
+    /// For what holds a secret: compressed together with something that an attacker
+    /// chooses, its length would tell what it is (RFC 7692 §8). Without the feature
+    /// `deflate` nothing is ever compressed.
+    #[must_use]
+    pub fn uncompressed(self) -> Self {
         Self {
-            kind: MessageKind::Binary,
-            payload: Payload::Lent(bytes),
+            #[cfg(feature = "deflate")]
+            compression: Compression::Refused,
+            ..self
+        }
+    }
+
+    #[inline]
+    const fn new(kind: MessageKind, payload: Payload<'a>) -> Self {
+        Self {
+            kind,
+            payload,
+            #[cfg(feature = "deflate")]
+            compression: Compression::Allowed,
         }
     }
 
@@ -106,10 +135,7 @@ impl<'a> From<&'a String> for Outgoing<'a> {
 
 impl From<String> for Outgoing<'_> {
     fn from(text: String) -> Self {
-        Self {
-            kind: MessageKind::Text,
-            payload: Payload::Owned(text.into()),
-        }
+        Self::new(MessageKind::Text, Payload::Owned(text.into()))
     }
 }
 
@@ -133,10 +159,7 @@ impl From<Vec<u8>> for Outgoing<'_> {
 
 impl From<Bytes> for Outgoing<'_> {
     fn from(bytes: Bytes) -> Self {
-        Self {
-            kind: MessageKind::Binary,
-            payload: Payload::Owned(bytes),
-        }
+        Self::new(MessageKind::Binary, Payload::Owned(bytes))
     }
 }
 
@@ -153,10 +176,7 @@ impl<'a> From<Message<'a>> for Outgoing<'a> {
 
 impl<'a> From<&'a Message<'_>> for Outgoing<'a> {
     fn from(message: &'a Message<'_>) -> Self {
-        Self {
-            kind: message.kind(),
-            payload: Payload::Lent(message.as_bytes()),
-        }
+        Self::new(message.kind(), Payload::Lent(message.as_bytes()))
     }
 }
 
@@ -165,8 +185,9 @@ impl From<&Frame> for Outgoing<'_> {
     fn from(frame: &Frame) -> Self {
         let payload = frame.encoded().slice_ref(frame.payload());
         Self {
-            kind: frame.kind(),
-            payload: Payload::Owned(payload),
+            #[cfg(feature = "deflate")]
+            compression: frame.compressed().compression(),
+            ..Self::new(frame.kind(), Payload::Owned(payload))
         }
     }
 }
@@ -174,15 +195,13 @@ impl From<&Frame> for Outgoing<'_> {
 impl From<OwnedMessage> for Outgoing<'_> {
     fn from(message: OwnedMessage) -> Self {
         match message {
-            OwnedMessage::Text(OwnedText(TextStorage::Inline(inline))) => Self {
-                kind: MessageKind::Text,
-                payload: Payload::Inline(inline),
-            },
+            OwnedMessage::Text(OwnedText(TextStorage::Inline(inline))) => {
+                Self::new(MessageKind::Text, Payload::Inline(inline))
+            }
             OwnedMessage::Text(OwnedText(TextStorage::Heap(text))) => text.into(),
-            OwnedMessage::Binary(OwnedBinary(BinaryStorage::Inline(inline))) => Self {
-                kind: MessageKind::Binary,
-                payload: Payload::Inline(inline),
-            },
+            OwnedMessage::Binary(OwnedBinary(BinaryStorage::Inline(inline))) => {
+                Self::new(MessageKind::Binary, Payload::Inline(inline))
+            }
             OwnedMessage::Binary(OwnedBinary(BinaryStorage::Heap(bytes))) => bytes.into(),
         }
     }
@@ -190,9 +209,6 @@ impl From<OwnedMessage> for Outgoing<'_> {
 
 impl<'a> From<&'a OwnedMessage> for Outgoing<'a> {
     fn from(message: &'a OwnedMessage) -> Self {
-        Self {
-            kind: message.kind(),
-            payload: Payload::Lent(message.as_bytes()),
-        }
+        Self::new(message.kind(), Payload::Lent(message.as_bytes()))
     }
 }

@@ -17,8 +17,10 @@ const SLACK: usize = 4 << 10;
 /// An open message, its assembly if there is one, and what it has cost so far.
 pub(super) struct Message {
     pub(super) kind: MessageKind,
+    /// Bytes of payload on the wire.
     pub(super) received: u64,
     pub(super) fragments: u32,
+    pub(super) compressed: bool,
     pub(super) utf8: Utf8,
     pub(super) text: String,
     pub(super) binary: Binary,
@@ -30,6 +32,7 @@ impl Message {
             kind,
             received: 0,
             fragments: 0,
+            compressed: false,
             utf8: Utf8::default(),
             text: String::new(),
             binary: Binary::default(),
@@ -38,6 +41,7 @@ impl Message {
 
     /// Makes room for a piece, and for what is to come as far as what has arrived pays
     /// for it.
+    #[inline]
     pub(super) fn reserve_text(&mut self, piece: usize, to_come: usize) {
         let text = &mut self.text;
         // A character that the last piece cut may come on top.
@@ -59,6 +63,7 @@ pub(super) struct Binary {
 
 impl Binary {
     /// Appends a masked piece of a message of which at most `to_come` more bytes follow.
+    #[inline]
     pub(super) fn push(&mut self, piece: &[u8], key: Key, to_come: usize) {
         let start = self.filled;
         self.filled += piece.len();

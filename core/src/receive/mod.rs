@@ -1,17 +1,23 @@
 //! The receiving half: from bytes to messages, and the limits on what is assembled.
 
 mod assembly;
+#[cfg(feature = "deflate")]
+mod inflate;
 
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use self::assembly::Message;
+#[cfg(feature = "deflate")]
+use self::inflate::Inflating;
 use crate::buffers;
 use crate::close::Violation;
 use crate::config::{Config, Delivery};
 use crate::connection::{Input, Role};
-use crate::frame::{Header, MASK, MAX_CONTROL, Opcode};
+#[cfg(feature = "deflate")]
+use crate::deflate::Window;
+use crate::frame::{Header, MASK, MAX_CONTROL, Opcode, Rsv1};
 use crate::mask::{self, Key};
 use crate::message::MessageKind;
 
@@ -38,6 +44,12 @@ pub(crate) enum What {
     AssembledBinary,
     /// A piece of a message, in the input.
     Chunk {
+        kind: MessageKind,
+        last: bool,
+    },
+    /// A piece of a compressed message.
+    #[cfg(feature = "deflate")]
+    InflatedChunk {
         kind: MessageKind,
         last: bool,
     },
@@ -88,6 +100,9 @@ pub(crate) struct Receiver {
     role: Role,
     /// Payloads up to this length need no look at the limits.
     small: u16,
+    /// What the peer compresses with, if messages may be compressed.
+    #[cfg(feature = "deflate")]
+    deflate: Option<Window>,
     open: Option<Box<Open>>,
 }
 
@@ -102,6 +117,9 @@ struct Open {
     message: Option<Message>,
     /// The payload of a control frame that was cut.
     control: Cut<MAX_CONTROL>,
+    /// What a compressed message needs, and what later ones may refer to.
+    #[cfg(feature = "deflate")]
+    inflating: Option<Box<Inflating>>,
     /// What was handed out with the last step, to be let go with the next.
     spent: Spent,
 }
@@ -119,11 +137,18 @@ struct Admitted {
     kind: MessageKind,
     /// The message consists of this frame.
     is_lone: bool,
+    is_compressed: bool,
 }
 
 struct Payload {
     opcode: Opcode,
     fin: bool,
+    /// It belongs to a compressed message.
+    #[cfg_attr(
+        not(feature = "deflate"),
+        expect(dead_code, reason = "without the feature there is none")
+    )]
+    compressed: bool,
     remaining: u64,
     /// Rotated to the next byte; zero if the payload is not masked.
     key: Key,
@@ -167,8 +192,25 @@ impl Receiver {
         Self {
             role,
             small: small as u16,
+            #[cfg(feature = "deflate")]
+            deflate: None,
             open: None,
         }
+    }
+
+    /// Messages may be compressed from here on.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn set_deflate(&mut self, window: Window) {
+        self.deflate = Some(window);
+    }
+
+    /// What RSV1 means here.
+    fn rsv1(&self) -> Rsv1 {
+        #[cfg(feature = "deflate")]
+        if self.deflate.is_some() {
+            return Rsv1::Compressed;
+        }
+        Rsv1::Reserved
     }
 
     /// The shortest path, for the frame that is nearly always next: a whole message
@@ -275,7 +317,7 @@ impl Receiver {
         let message = open
             .message
             .as_mut()
-            .filter(|message| message.kind == MessageKind::Binary)?;
+            .filter(|message| message.kind == MessageKind::Binary && !message.compressed)?;
         if message.binary.filled < TARGET_FROM || frame.remaining < TARGET_LEAST {
             return None;
         }
@@ -308,6 +350,8 @@ impl Receiver {
                 if let Some(message) = open.message.take() {
                     buffers::recycle(message.binary.bytes);
                 }
+                #[cfg(feature = "deflate")]
+                open.inflating.take_if(|inflating| inflating.is_over());
             }
         }
         open.spent = Spent::Nothing;
@@ -316,18 +360,20 @@ impl Receiver {
 
     /// Takes a header from the input, after what an earlier input left of one.
     fn header(&mut self, input: &mut Input<'_>) -> Result<Option<Header>, Violation> {
+        let rsv1 = self.rsv1();
         if let Some(open) = self.open.as_mut().filter(|open| open.header.len > 0) {
             // One byte at a time, so that nothing behind the header is taken.
             while let Some(byte) = input.take(1).first() {
                 open.header.push(&[*byte]);
-                if let Some((header, _)) = Header::decode(open.header.as_slice(), self.role)? {
+                let header = open.header.as_slice();
+                if let Some((header, _)) = Header::decode_agreed(header, self.role, rsv1)? {
                     open.header.len = 0;
                     return Ok(Some(header));
                 }
             }
             return Ok(None);
         }
-        if let Some((header, len)) = Header::decode(input.remaining(), self.role)? {
+        if let Some((header, len)) = Header::decode_agreed(input.remaining(), self.role, rsv1)? {
             input.take(len);
             return Ok(Some(header));
         }
@@ -348,6 +394,7 @@ impl Receiver {
     ) -> Result<Option<Step>, Violation> {
         let key = header.mask.unwrap_or_default();
         let whole = header.len <= input.remaining().len() as u64;
+        let mut compressed = false;
         if header.opcode.is_control() {
             if whole {
                 let len = clamp(header.len);
@@ -359,7 +406,8 @@ impl Receiver {
             }
         } else {
             let admitted = self.admit(header, config)?;
-            if whole && admitted.is_lone && config.delivery == Delivery::Messages {
+            compressed = admitted.is_compressed;
+            if whole && admitted.is_lone && !compressed && config.delivery == Delivery::Messages {
                 let len = clamp(header.len);
                 input.take_unmasked(len, key);
                 return Ok(Some(Step::lent(admitted.kind, len)));
@@ -369,10 +417,17 @@ impl Receiver {
                 .message
                 .get_or_insert_with(|| Message::new(admitted.kind));
             message.fragments = message.fragments.saturating_add(1);
+            message.compressed = compressed;
+            #[cfg(feature = "deflate")]
+            if let (true, Some(window)) = (header.compressed, self.deflate) {
+                open.inflating
+                    .get_or_insert_with(|| Box::new(Inflating::new(window)));
+            }
         }
         self.open.get_or_insert_default().frame = Some(Payload {
             opcode: header.opcode,
             fin: header.fin,
+            compressed,
             remaining: header.len,
             key,
         });
@@ -394,9 +449,14 @@ impl Receiver {
         if header.len > config.max_frame {
             return Err(Violation::TooBig);
         }
-        if config.delivery == Delivery::Messages
-            && received.saturating_add(header.len) > config.max_message as u64
-        {
+        let is_compressed = cfg!(feature = "deflate")
+            && (header.compressed || open.is_some_and(|message| message.compressed));
+        let most = match config.delivery {
+            Delivery::Messages if is_compressed => wire_limit(config, fragments),
+            Delivery::Messages => config.max_message as u64,
+            Delivery::Chunks => u64::MAX,
+        };
+        if received.saturating_add(header.len) > most {
             return Err(Violation::TooBig);
         }
         // The payload so far pays for further fragments.
@@ -406,6 +466,7 @@ impl Receiver {
         Ok(Admitted {
             kind,
             is_lone: header.fin && open.is_none(),
+            is_compressed,
         })
     }
 
@@ -422,6 +483,10 @@ impl Receiver {
         let Some(frame) = &mut open.frame else {
             return Ok(None);
         };
+        #[cfg(feature = "deflate")]
+        if frame.compressed {
+            return open.inflate(input, config);
+        }
         let available = input.remaining().len();
         if frame.remaining > 0 && available == 0 {
             return Ok(Some(Step::NOTHING));
@@ -503,8 +568,20 @@ impl Receiver {
 
 impl Open {
     fn is_idle(&self) -> bool {
+        #[cfg(feature = "deflate")]
+        if self.inflating.is_some() {
+            return false;
+        }
         self.header.len == 0 && self.frame.is_none() && self.message.is_none()
     }
+}
+
+/// The most that a compressed message may be on the wire: it must not be free to inflate to
+/// nothing without end. The excess is what data takes that does not get shorter.
+fn wire_limit(config: &Config, fragments: u32) -> u64 {
+    let most = config.max_message as u64;
+    let fragments = 1 + u64::from(fragments);
+    most.saturating_add(most / 16 + 1024 + 5 * fragments)
 }
 
 /// A length that may not fit: as much of it as there can be.

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::{DISCARDING, EOF, FAILED, FRAGMENTING, Gate, SENT, SHUT_DOWN, Sender, Transmit};
+use super::{DISCARDING, EOF, FAILED, FRAGMENTING, Gate, Rare, SENT, SHUT_DOWN, Sender, Transmit};
 use crate::close::machine::{Action, Occurrence, State};
 use crate::close::{Cause, CloseCode, ClosePayload, Closed, Initiator, Timeout, Violation};
 use crate::connection::Role;
@@ -187,11 +187,14 @@ impl Sender {
     }
 
     pub(crate) fn has_outcome(&self) -> bool {
-        self.outcome.is_some()
+        self.rare
+            .as_ref()
+            .is_some_and(|rare| rare.outcome.is_some())
     }
 
-    pub(crate) fn take_outcome(&mut self) -> Option<Box<Closed>> {
-        self.outcome.take()
+    /// The outcome, in its box.
+    pub(crate) fn take_outcome(&mut self) -> Option<Box<Rare>> {
+        self.rare.take_if(|rare| rare.outcome.is_some())
     }
 
     /// The order of the wire; half-close when the last byte is out.
@@ -246,12 +249,16 @@ impl Sender {
             State::Open => {}
             State::Closing => {
                 self.flags &= !FRAGMENTING;
+                #[cfg(feature = "deflate")]
+                self.end_compression();
                 self.timers.clear(Timer::Idle);
                 self.timers.clear(Timer::Keepalive);
             }
             State::Draining => {
                 self.gate.set(Gate::PAUSED | Gate::FULL, false);
                 self.flags &= !FRAGMENTING;
+                #[cfg(feature = "deflate")]
+                self.end_compression();
                 self.timers.clear(Timer::Idle);
                 self.timers.clear(Timer::Keepalive);
             }
@@ -286,11 +293,13 @@ impl Sender {
         initiator: Initiator,
         cause: Cause,
     ) {
-        self.outcome = Some(Box::new(Closed {
+        let outcome = Closed {
             code,
             reason: reason.into(),
             initiator,
             cause,
-        }));
+        };
+        // Nothing is sent any more, so a compressor goes.
+        self.rare = Some(Box::new(Rare::of(outcome)));
     }
 }

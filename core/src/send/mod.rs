@@ -1,5 +1,7 @@
 //! The sending half of a connection.
 
+#[cfg(feature = "deflate")]
+mod compress;
 mod lifecycle;
 mod queue;
 
@@ -14,7 +16,9 @@ use crate::close::machine::{Action, Occurrence, State};
 use crate::close::{Cause, CloseCode, Closed, Initiator};
 use crate::config::{Delivery, SharedConfig};
 use crate::connection::Role;
-use crate::frame::{Frame, Header, MAX_CONTROL, Opcode};
+#[cfg(feature = "deflate")]
+use crate::deflate::Deflater;
+use crate::frame::{First, Frame, Header, MAX_CONTROL, Opcode};
 use crate::mask::{Key, Keys, Seed};
 use crate::message::{MessageKind, Outgoing, Payload};
 use crate::time::Time;
@@ -37,9 +41,56 @@ pub struct Sender {
     state: State,
     pub(crate) gate: Gate,
     flags: u8,
+    stream: Stream,
     pub(crate) timers: Timers,
+    rare: Option<Box<Rare>>,
+}
+
+/// What a connection needs only at its end, or to compress.
+#[cfg_attr(feature = "deflate", derive(Default))]
+pub(crate) struct Rare {
     /// The outcome, until it is given out as an event.
-    outcome: Option<Box<Closed>>,
+    outcome: Option<Closed>,
+    /// A compressor that goes on from message to message, or that a message which is sent
+    /// in fragments has taken.
+    #[cfg(feature = "deflate")]
+    deflater: Option<Deflater>,
+}
+
+/// A message that is sent in fragments, and the window to compress with, in one byte.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Stream(u8);
+
+impl Stream {
+    /// Bits of the window; without any nothing is compressed.
+    #[cfg(feature = "deflate")]
+    const WINDOW: u8 = 0x0f;
+    #[cfg(feature = "deflate")]
+    const TAKEOVER: u8 = 0x10;
+    /// The message that is sent in fragments is compressed.
+    #[cfg(feature = "deflate")]
+    const COMPRESSED: u8 = 0x20;
+    /// Its first fragment is still to come, as text or binary.
+    const FIRST_TEXT: u8 = 0x40;
+    const FIRST_BINARY: u8 = 0x80;
+
+    fn begin(&mut self, kind: MessageKind) {
+        self.0 |= match kind {
+            MessageKind::Text => Self::FIRST_TEXT,
+            MessageKind::Binary => Self::FIRST_BINARY,
+        };
+    }
+
+    /// What the next fragment is.
+    fn next_opcode(&mut self) -> Opcode {
+        let first = self.0 & (Self::FIRST_TEXT | Self::FIRST_BINARY);
+        self.0 &= !first;
+        match first {
+            Self::FIRST_TEXT => Opcode::Text,
+            Self::FIRST_BINARY => Opcode::Binary,
+            _ => Opcode::Continuation,
+        }
+    }
 }
 
 /// Why a received message cannot take the shortest path; zero if it can.
@@ -77,9 +128,9 @@ impl Gate {
 
 /// A message is being sent in fragments.
 const FRAGMENTING: u8 = 1;
-/// Its first fragment is still to come, as text or binary.
-const FIRST_TEXT: u8 = 2;
-const FIRST_BINARY: u8 = 4;
+/// Messages may be compressed.
+#[cfg(feature = "deflate")]
+const DEFLATE: u8 = 2;
 /// The writing direction of the transport is shut down.
 const SHUT_DOWN: u8 = 8;
 /// The peer's bytes have ended.
@@ -110,8 +161,9 @@ impl Sender {
             state: State::Open,
             gate,
             flags: 0,
+            stream: Stream::default(),
             timers,
-            outcome: None,
+            rare: None,
         }
     }
 
@@ -125,9 +177,13 @@ impl Sender {
     /// [`finish`](Self::finish). The message is dropped.
     #[inline]
     pub fn send<'m>(&mut self, message: impl Into<Outgoing<'m>>) -> Result<(), SendError> {
-        let Outgoing { kind, payload } = message.into();
+        let message = message.into();
+        #[cfg(feature = "deflate")]
+        if self.flags & (FRAGMENTING | DEFLATE) != 0 {
+            return self.send_compressed(message);
+        }
         self.admit()?;
-        self.put(true, kind.into(), payload);
+        self.put(First::whole(message.kind.into()), message.payload);
         Ok(())
     }
 
@@ -140,13 +196,12 @@ impl Sender {
         if self.keys.is_some() {
             return self.send(frame);
         }
-        self.admit()?;
-        if frame.encoded().len() <= BY_REFERENCE {
-            self.queue.tail().extend_from_slice(frame.encoded());
-        } else {
-            self.queue.push_encoded(frame.encoded().clone());
+        #[cfg(feature = "deflate")]
+        if self.flags & (FRAGMENTING | DEFLATE) != 0 {
+            return self.send_compressed_frame(frame);
         }
-        self.queued();
+        self.admit()?;
+        self.put_encoded(frame.encoded());
         Ok(())
     }
 
@@ -157,12 +212,22 @@ impl Sender {
     ///
     /// As for [`send`](Self::send).
     pub fn begin(&mut self, kind: MessageKind) -> Result<(), SendError> {
+        self.begin_uncompressed(kind)?;
+        #[cfg(feature = "deflate")]
+        self.begin_compressed();
+        Ok(())
+    }
+
+    /// The same for a message that must not be compressed; see
+    /// [`Outgoing::uncompressed`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    pub fn begin_uncompressed(&mut self, kind: MessageKind) -> Result<(), SendError> {
         self.admit()?;
-        self.flags |= FRAGMENTING
-            | match kind {
-                MessageKind::Text => FIRST_TEXT,
-                MessageKind::Binary => FIRST_BINARY,
-            };
+        self.flags |= FRAGMENTING;
+        self.stream.begin(kind);
         Ok(())
     }
 
@@ -331,35 +396,33 @@ impl Sender {
         }
     }
 
+    #[inline(always)]
+    fn put_encoded(&mut self, frame: &Bytes) {
+        if frame.len() <= BY_REFERENCE {
+            self.queue.tail().extend_from_slice(frame);
+        } else {
+            self.queue.push_encoded(frame.clone());
+        }
+        self.queued();
+    }
+
     #[inline]
-    fn put(&mut self, fin: bool, opcode: Opcode, payload: Payload<'_>) {
+    fn put(&mut self, first: First, payload: Payload<'_>) {
         let bytes = payload.as_slice();
         if bytes.len() > BY_REFERENCE {
-            return self.put_large(fin, opcode, payload);
+            return self.put_large(first, payload);
         }
         let key = self.keys.as_mut().map(Keys::next_key);
         let tail = self.queue.tail();
         tail.reserve(bytes.len() + Header::MAX_ENCODED);
-        Header {
-            fin,
-            opcode,
-            mask: key,
-            len: bytes.len() as u64,
-        }
-        .encode(tail);
+        first.encode(key, bytes.len() as u64, tail);
         append_masked(tail, key, bytes);
         self.queued();
     }
 
-    fn put_large(&mut self, fin: bool, opcode: Opcode, payload: Payload<'_>) {
+    fn put_large(&mut self, first: First, payload: Payload<'_>) {
         let key = self.keys.as_mut().map(Keys::next_key);
-        let header = Header {
-            fin,
-            opcode,
-            mask: key,
-            len: payload.as_slice().len() as u64,
-        };
-        self.queue.push(&header, masked_segment(payload, key));
+        self.queue.push(first, key, masked_segment(payload, key));
         self.queued();
     }
 
@@ -393,16 +456,16 @@ impl Sender {
             return Err(self.refusal().unwrap_or(SendError::Fragmenting));
         }
         self.room()?;
-        let opcode = match self.flags & (FIRST_TEXT | FIRST_BINARY) {
-            FIRST_TEXT => Opcode::Text,
-            FIRST_BINARY => Opcode::Binary,
-            _ => Opcode::Continuation,
-        };
-        self.flags &= !(FIRST_TEXT | FIRST_BINARY);
+        let opcode = self.stream.next_opcode();
         if fin {
             self.flags &= !FRAGMENTING;
         }
-        self.put(fin, opcode, Payload::Lent(fragment));
+        #[cfg(feature = "deflate")]
+        if self.stream.0 & Stream::COMPRESSED != 0 {
+            self.put_compressed_fragment(fin, opcode, fragment);
+            return Ok(());
+        }
+        self.put(First::of(fin, opcode), Payload::Lent(fragment));
         Ok(())
     }
 
@@ -431,6 +494,21 @@ impl Sender {
             self.gate.set(Gate::FULL, true);
             self.timers.forgive();
         }
+    }
+}
+
+impl Rare {
+    fn of(outcome: Closed) -> Self {
+        Self {
+            outcome: Some(outcome),
+            #[cfg(feature = "deflate")]
+            deflater: None,
+        }
+    }
+
+    /// The outcome, once it is given out.
+    pub(crate) fn outcome(&self) -> Option<&Closed> {
+        self.outcome.as_ref()
     }
 }
 

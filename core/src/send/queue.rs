@@ -9,7 +9,7 @@ use core::ops::Range;
 
 use bytes::Bytes;
 
-use crate::frame::{Header, Opcode};
+use crate::frame::{First, Header, Opcode};
 use crate::mask;
 
 /// Coalesced output above which a new segment begins, so that what is written can
@@ -104,8 +104,8 @@ impl Queue {
     }
 
     /// Appends a frame whose payload stays where it is.
-    pub(super) fn push(&mut self, header: &Header, payload: Bytes) {
-        let (header, header_len) = header.encoded();
+    pub(super) fn push(&mut self, first: First, key: Option<mask::Key>, payload: Bytes) {
+        let (header, header_len) = first.encoded(key, payload.len() as u64);
         self.push_segment(Segment::Large {
             header,
             header_len,
@@ -288,13 +288,7 @@ pub(super) fn encode_masked(
     key: Option<mask::Key>,
     payload: &[u8],
 ) {
-    let header = Header {
-        fin: true,
-        opcode,
-        mask: key,
-        len: payload.len() as u64,
-    };
-    header.encode(out);
+    First::whole(opcode).encode(key, payload.len() as u64, out);
     append_masked(out, key, payload);
 }
 

@@ -3,10 +3,10 @@
 use core::future::Future;
 use core::pin::Pin;
 
-use sockeye_core::Time;
 use sockeye_core::handshake::{
-    Accept, HandshakeError, InvalidField, Request as Head, Response, Upgrade,
+    Accept, Accepted, HandshakeError, InvalidField, Request as Head, Response, Upgrade,
 };
+use sockeye_core::{Config, Time};
 
 use super::answer::Content;
 use super::guard::guard;
@@ -64,8 +64,8 @@ pub(super) fn decide<S: Service>(
 }
 
 impl Asked {
-    /// The 101, or what must be said instead.
-    pub(super) fn accept(&self, accept: Accept) -> Result<Response, Response> {
+    /// The 101 with what it agrees to, or what must be said instead.
+    pub(super) fn accept(&self, accept: Accept, config: &Config) -> Result<Accepted, Response> {
         let Some(upgrade) = &self.upgrade else {
             return Err(HandshakeError::NotUpgrade.response());
         };
@@ -76,7 +76,9 @@ impl Asked {
         let Ok(accept) = accept else {
             return Err(Response::new(500));
         };
-        upgrade.response(&accept).map_err(|_| Response::new(500))
+        upgrade
+            .accept(&accept, config)
+            .map_err(|_| Response::new(500))
     }
 
     pub(super) fn respond(self, response: Response) -> Response {

@@ -9,7 +9,7 @@ use alloc::sync::Arc;
 use core::convert::Infallible;
 use core::task::{Context as TaskContext, Poll, Waker};
 
-use sockeye_core::handshake::{Response, ServerHandshake};
+use sockeye_core::handshake::{Accepted, Response, ServerHandshake};
 use sockeye_core::{CloseCode, Connection, Endpoint, Input, SharedConfig, Time, Transmit};
 
 use self::answer::{Answer, Content};
@@ -199,8 +199,8 @@ impl<S: Service> Session<S> {
     /// Does what was decided.
     fn resolve(&mut self, decision: Decision<S::Handler>, asked: Asked, now: Time) {
         match decision {
-            Decision::Accept(accept, handler) => match asked.accept(accept) {
-                Ok(response) => self.open(&response, handler, now),
+            Decision::Accept(accept, handler) => match asked.accept(accept, &self.own.config) {
+                Ok(accepted) => self.open(&accepted, handler, now),
                 Err(response) => {
                     guard(&*self.service, &self.own.address, || drop(handler));
                     self.answer(response, asked.content, now);
@@ -215,11 +215,12 @@ impl<S: Service> Session<S> {
         }
     }
 
-    fn open(&mut self, response: &Response, handler: S::Handler, now: Time) {
+    fn open(&mut self, accepted: &Accepted, handler: S::Handler, now: Time) {
         let mut bytes = Vec::new();
-        response.encode(&mut bytes);
+        accepted.response.encode(&mut bytes);
         self.preface = Some(Box::new(Partial { bytes, done: 0 }));
-        let connection = Connection::server(&self.own.config, now);
+        let connection =
+            Connection::server(&self.own.config, now).with_extensions(accepted.extensions);
         self.phase = Phase::Open(Open::new(connection, handler));
         self.with_open(now, Open::begin);
     }

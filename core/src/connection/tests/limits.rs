@@ -107,6 +107,7 @@ fn a_declared_length_allocates_nothing() {
         let mask = (role == Role::Server).then_some([0; 4]);
         Header {
             fin: true,
+            compressed: false,
             opcode: Opcode::Binary,
             mask,
             len: 1 << 30,

@@ -3,6 +3,8 @@
 mod chunks;
 mod closing;
 mod control;
+#[cfg(feature = "deflate")]
+mod deflate;
 mod fragments;
 mod header_table;
 mod invariance;
@@ -58,6 +60,14 @@ impl Bench {
     }
 
     pub(super) fn with(role: Role, change: impl FnOnce(&mut Config)) -> Self {
+        Self::extended(role, crate::Extensions::NONE, change)
+    }
+
+    pub(super) fn extended(
+        role: Role,
+        extensions: crate::Extensions,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let mut config = Config::default();
         change(&mut config);
         let config = config.share().expect("a valid config");
@@ -66,6 +76,7 @@ impl Bench {
             Role::Server => Connection::server(&config, now),
             Role::Client => Connection::client(&config, &Seed::new([7; 32]), now),
         };
+        let connection = connection.with_extensions(extensions);
         Self {
             role,
             connection,
@@ -143,6 +154,7 @@ pub(super) fn frame(role: Role, fin: bool, opcode: Opcode, payload: &[u8]) -> Ve
     let mut out = Vec::new();
     Header {
         fin,
+        compressed: false,
         opcode,
         mask,
         len: payload.len() as u64,

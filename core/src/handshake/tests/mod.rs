@@ -2,6 +2,8 @@
 
 mod client;
 mod cuts;
+#[cfg(feature = "deflate")]
+mod extensions;
 mod fields;
 mod limits;
 mod origin;

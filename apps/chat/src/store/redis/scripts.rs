@@ -13,12 +13,13 @@
 //! its lease.
 
 use sockeye_kit::cluster::FencedScript;
+use sockeye_kit::redis::Settings;
 
 /// What all keys and channels begin with.
 pub(super) const PREFIX: &str = "sockeye:chat:";
 
-/// Channels on which rooms are told of; which one is a room's, its name says.
-const PARTITIONS: u32 = 16;
+/// How many channels rooms are told of on; which one is a room's, its name says.
+const PARTITIONS: usize = 16;
 
 #[derive(Clone)]
 pub(super) struct Scripts {
@@ -54,20 +55,18 @@ pub(super) fn key(kind: &str, name: &str) -> String {
     format!("{PREFIX}{kind}:{name}")
 }
 
-/// The channel on which a room is told of.
-pub(super) fn channel(room: &str) -> String {
-    // FNV-1a: the same on every node, whatever it was built with.
-    let step = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
-    let hash = room.bytes().fold(0x811c_9dc5, step);
-    partition(hash % PARTITIONS)
-}
-
-pub(super) fn channels() -> Vec<String> {
+/// Channels on which rooms are told of.
+pub(super) fn partitions(settings: &Settings) -> Vec<String> {
+    let partition = |number| settings.channel(&format!("rooms:{number}"));
     (0..PARTITIONS).map(partition).collect()
 }
 
-fn partition(number: u32) -> String {
-    format!("{PREFIX}rooms:{number}")
+/// Which of them is a room's.
+pub(super) fn partition(room: &str) -> usize {
+    // FNV-1a: the same on every node, whatever it was built with.
+    let step = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+    let hash = room.bytes().fold(0x811c_9dc5, step);
+    hash as usize % PARTITIONS
 }
 
 /// Keys: the name. Arguments: lease, session, secret, the secret to resume by or nothing, how
