@@ -53,9 +53,17 @@ fn the_tenth_refusal_within_10_s_closes_with_4029() {
     spend(&world, &mut ana, 9);
     spend(&world, &mut ana, 9);
     ana.nothing();
-    let all = vec![json!({"type": "typing", "room": "r"}); 60];
+    let all = vec![json!({"type": "ping2", "id": 1}); 60];
     ana.send_all(&all);
+    assert_eq!(ana.recv_all().len(), 40 + 10, "every one is answered");
     ana.closed(4029, "too fast");
+
+    // Those without an answer count too.
+    let mut bob = world.login("bob");
+    bob.send_all(&vec![json!({"type": "typing", "room": "r"}); 48]);
+    bob.nothing();
+    bob.send_all(&vec![json!({"type": "typing", "room": "r"}); 1]);
+    bob.closed(4029, "too fast");
 }
 
 /// Lets `members` say something, each several times, without being too fast.
