@@ -241,10 +241,11 @@ fn run(steps: Vec<Step>) {
         }
     }
     // In the end everybody who is in a room knows all of it that there is.
+    // Who reads again may have requests that were held back till then, so that comes first.
+    for client in users.iter_mut().filter_map(|user| user.client.as_mut()) {
+        client.0.unstall();
+    }
     for user in &mut users {
-        if let Some(client) = &mut user.client {
-            client.0.unstall();
-        }
         user.read(&mut log);
     }
     for user in &users {
