@@ -235,6 +235,7 @@ fn two_databases_are_two_deployments() {
     // The name is free there.
     let mut other = Client::join(&two, "ana", "lobby");
     let _ben = Client::join(&two, "ben", "lobby");
+    assert_eq!(ana.find_within(QUIET, |m| m["type"] == "diff"), None);
     // Redis publishes to all of its databases alike: the channels must not be the same.
     ana.say("lobby", "here");
     other.say("lobby", "there");
