@@ -8,6 +8,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use crate::authority::Authority;
 use crate::floor::Ground;
 use crate::peers::Peer;
+use crate::plot::Whose;
 use crate::report;
 
 /// A process that says on its standard output where it listens. It ends with this.
@@ -140,6 +141,15 @@ impl Program {
         let pairs = pairs.flat_map(|ground| [Self::Floor(ground), Self::Ours(ground)]);
         let peers = Peer::ALL.into_iter().map(Self::Peer);
         pairs.chain([Self::Uring]).chain(peers)
+    }
+
+    /// For pictures.
+    pub fn whose(self) -> Whose {
+        match self {
+            Self::Floor(_) => Whose::Floor,
+            Self::Ours(_) | Self::Uring | Self::Peer(Peer::Sockeye) => Whose::Ours,
+            Self::Peer(_) => Whose::Others,
+        }
     }
 
     /// What starts it, with `threads` of them if it matters; `None` if it knows no TLS, or was

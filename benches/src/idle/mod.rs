@@ -10,6 +10,7 @@ use std::process::Command;
 use crate::authority::Authority;
 use crate::measure::Samples;
 use crate::peers::Peer;
+use crate::plot::{self, Bar};
 use crate::program::{self, Built, Program, Server, Worker};
 use crate::report;
 
@@ -98,6 +99,19 @@ pub fn run(options: &Options) -> io::Result<()> {
     if options.write {
         let text = format!("{text}\n\n{}.", report::circumstances());
         report::write("idle", &text)?;
+        let last = options.connections.len() - 1;
+        let bar = |(program, cells): (&Program, &Vec<Cell>)| {
+            let value = cells[last].used.median()?;
+            Some(Bar {
+                name: program.to_string(),
+                whose: program.whose(),
+                value,
+                label: format!("{value:.0} bytes"),
+            })
+        };
+        let bars = programs.iter().zip(&table).filter_map(bar).collect();
+        let title = format!("memory of an idle connection, of {}", columns[last].1);
+        plot::bars("idle", &title, bars)?;
     }
     Ok(())
 }
