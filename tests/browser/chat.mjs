@@ -291,6 +291,7 @@ test('a server that restarts is told, waited for, and found again', { timeout },
 });
 
 test('the same person in another window takes over, and the first says so', { timeout }, async () => {
+  const bo = await enter('bo', 'lobby');
   const ana = await enter('ana', 'lobby');
   await say(ana, 'first window');
   await hears(ana, 'first window');
@@ -302,7 +303,8 @@ test('the same person in another window takes over, and the first says so', { ti
   const notice = ana.locator('#link-notice', { hasText: 'You are signed in from another window' });
   await notice.waitFor();
   await screenshot(ana, 'chat-replaced');
-  await other.close();
+  await other.locator('#sign-out').click();
+  await bo.locator('#subtitle', { hasText: '1 person here' }).waitFor();
   await notice.getByRole('button').click();
   await say(ana, 'mine again');
   await hears(ana, 'mine again');
