@@ -295,6 +295,7 @@ test('the same person in another window takes over, and the first says so', { ti
   const ana = await enter('ana', 'lobby');
   await say(ana, 'first window');
   await hears(ana, 'first window');
+  await ana.waitForFunction(() => sessionStorage.length > 0);
   const session = await ana.evaluate(() => JSON.stringify(sessionStorage));
   const other = await tabs.again(ana.context(), server.page);
   await other.evaluate((session) => Object.assign(sessionStorage, JSON.parse(session)), session);
