@@ -4,10 +4,13 @@
 
 mod authority;
 mod codec;
+mod echo;
 mod floor;
 mod idle;
 mod measure;
 mod path;
+mod peers;
+mod plot;
 mod program;
 mod report;
 mod sessions;
@@ -16,10 +19,15 @@ mod wire;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
+
+use echo::load::Load;
+use peers::Peer;
 
 const USAGE: &str = "\
-usage: cargo run --release -- codec [--rounds N] [--filter TEXT] [--only TEXT] [--quick]
+usage: cargo run --release -- codec [--rounds N] [--filter TEXT] [--only TEXT] [--write] [--quick]
        cargo run --release -- idle [--rounds N] [--connections N]... [--only TEXT] [--echo PATH] [--write] [--quick]
+       cargo run --release -- echo [--rounds N] [--time MS] [--filter TEXT] [--only TEXT] [--echo PATH] [--write] [--quick]
        cargo run --release -- sessions [--rounds N] [--sessions N] [--write] [--quick]
        cargo run --release -- path [NAME COUNT]
 
@@ -27,6 +35,7 @@ codec: the protocol in memory
   --rounds N       measure N times, and print the medians (15)
   --filter TEXT    only the rows whose name contains TEXT
   --only TEXT      only the contenders whose name contains TEXT
+  --write          put the tables into docs/performance.md, too, and a picture beside it
   --quick          one short round: to see that all of it works
 
 idle: resident memory of a server for each connection that does nothing
@@ -34,13 +43,22 @@ idle: resident memory of a server for each connection that does nothing
   --connections N  hold so many at a time (1000 and 10000)
   --only TEXT      only the servers whose name contains TEXT
   --echo PATH      the echo program, instead of building it
-  --write          put the table into docs/performance.md, too
+  --write          put the table into docs/performance.md, too, and pictures beside it
   --quick          one round with 100
+
+echo: servers over loopback, under one load generator
+  --rounds N       measure N times, and print the medians (5)
+  --time MS        milliseconds of each (1000)
+  --filter TEXT    only the loads whose name contains TEXT
+  --only TEXT      only the servers whose name contains TEXT
+  --echo PATH      the echo program, instead of building it
+  --write          put the tables into docs/performance.md, too
+  --quick          one short round of two loads
 
 sessions: a million connections in one thread, without sockets
   --rounds N       measure N times, and print the medians (3)
   --sessions N     so many (1000000)
-  --write          put the table into docs/performance.md, too
+  --write          put the table into docs/performance.md, too, and pictures beside it
   --quick          one round with 1000
 
 path: one hot path COUNT times, to be profiled; without a name, which there are";
@@ -50,12 +68,15 @@ fn main() -> ExitCode {
     let done = match args.next().as_deref() {
         Some("codec") => codec(args),
         Some("idle") => idle(args),
+        Some("echo") => echo(args),
         Some("sessions") => sessions(args),
         Some("path") => path(args),
         // What this program is started as by itself.
         Some("floor") => floor(args),
         Some("idle-clients") => idle_clients(args),
         Some("crowd") => crowd(args),
+        Some("peer") => peer(args),
+        Some("load") => load(args),
         Some("--help") => {
             println!("{USAGE}");
             Ok(())
@@ -110,12 +131,14 @@ fn codec(mut args: impl Iterator<Item = String>) -> Result<(), Fault> {
         filter: String::new(),
         only: String::new(),
         quick: false,
+        write: false,
     };
     while let Some(arg) = args.next() {
         match &*arg {
             "--rounds" => options.rounds = number(&arg, &mut args)?,
             "--filter" => options.filter = value(&arg, &mut args)?,
             "--only" => options.only = value(&arg, &mut args)?,
+            "--write" => options.write = true,
             "--quick" => {
                 options.quick = true;
                 options.rounds = 1;
@@ -123,7 +146,7 @@ fn codec(mut args: impl Iterator<Item = String>) -> Result<(), Fault> {
             _ => return Err(unknown(&arg)),
         }
     }
-    if codec::run(&options) {
+    if codec::run(&options)? {
         return Ok(());
     }
     Err(Fault::Usage(
@@ -157,6 +180,35 @@ fn idle(mut args: impl Iterator<Item = String>) -> Result<(), Fault> {
         options.connections = vec![1_000, 10_000];
     }
     Ok(idle::run(&options)?)
+}
+
+fn echo(mut args: impl Iterator<Item = String>) -> Result<(), Fault> {
+    let mut options = echo::Options {
+        rounds: 5,
+        time: Duration::from_secs(1),
+        filter: String::new(),
+        only: String::new(),
+        echo: None,
+        write: false,
+        quick: false,
+    };
+    while let Some(arg) = args.next() {
+        match &*arg {
+            "--rounds" => options.rounds = number(&arg, &mut args)?,
+            "--time" => options.time = Duration::from_millis(number(&arg, &mut args)? as u64),
+            "--filter" => options.filter = value(&arg, &mut args)?,
+            "--only" => options.only = value(&arg, &mut args)?,
+            "--echo" => options.echo = Some(value(&arg, &mut args)?.into()),
+            "--write" => options.write = true,
+            "--quick" => {
+                options.quick = true;
+                options.rounds = 1;
+                options.time = Duration::from_millis(100);
+            }
+            _ => return Err(unknown(&arg)),
+        }
+    }
+    Ok(echo::run(&options)?)
 }
 
 fn sessions(mut args: impl Iterator<Item = String>) -> Result<(), Fault> {
@@ -201,16 +253,49 @@ fn floor(mut args: impl Iterator<Item = String>) -> Result<(), Fault> {
         .into_iter()
         .find(|ground| ground.name() == name)
         .ok_or_else(|| Fault::Usage(format!("there is no floor {name:?}")))?;
-    let (mut certificate, mut key) = (None, None);
+    let (mut certificate, mut key, mut threads) = (None, None, None);
     while let Some(arg) = args.next() {
         match &*arg {
             "--tls-cert" => certificate = Some(value(&arg, &mut args)?.into()),
+            "--threads" => threads = Some(number(&arg, &mut args)?),
             "--tls-key" => key = Some(value(&arg, &mut args)?.into()),
             _ => return Err(unknown(&arg)),
         }
     }
-    let tls = certificate.zip(key);
-    Ok(floor::run(&floor::Options { ground, tls })?)
+    let options = floor::Options {
+        ground,
+        tls: certificate.zip(key),
+        threads,
+    };
+    Ok(floor::run(&options)?)
+}
+
+fn peer(mut args: impl Iterator<Item = String>) -> Result<(), Fault> {
+    let name = value("peer", &mut args)?;
+    let peer = Peer::ALL
+        .into_iter()
+        .find(|peer| peer.name() == name)
+        .ok_or_else(|| Fault::Usage(format!("there is no peer {name:?}")))?;
+    let mut threads = None;
+    while let Some(arg) = args.next() {
+        match &*arg {
+            "--threads" => threads = Some(number(&arg, &mut args)?),
+            _ => return Err(unknown(&arg)),
+        }
+    }
+    Ok(peers::serve(peer, threads)?)
+}
+
+fn load(mut args: impl Iterator<Item = String>) -> Result<(), Fault> {
+    let mut next = |what: &str| number(what, &mut args);
+    let port = next("the port")?;
+    let load = Load {
+        connections: next("connections")?,
+        len: next("the length")?,
+        depth: next("the depth")?,
+        time: Duration::from_millis(next("the time")? as u64),
+    };
+    Ok(echo::load::run(port as u16, load)?)
 }
 
 fn idle_clients(mut args: impl Iterator<Item = String>) -> Result<(), Fault> {

@@ -76,6 +76,16 @@ impl Raw {
         (raw, answered)
     }
 
+    /// Connects and upgrades on this path, as `localhost`.
+    pub fn open_path(address: SocketAddr, path: &str) -> Self {
+        let mut raw = Self::silent(address);
+        let request = UPGRADE.replace("/path", path);
+        raw.write(request.replace("Host: test", "Host: localhost").as_bytes());
+        let head = raw.read_head();
+        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+        raw
+    }
+
     /// Writes bytes as they are.
     pub fn write(&mut self, bytes: &[u8]) {
         self.0.write_all(bytes).expect("the server reads");

@@ -3,6 +3,8 @@ import { byId } from "./dom.js";
 import { cleanText, faultOf } from "./client.js";
 
 const TYPING_EVERY = 3_000;
+// A longer placeholder would take a second line.
+const LONGEST_SHOWN = 20;
 
 export class Composer {
   #form = byId("composer");
@@ -40,14 +42,14 @@ export class Composer {
     if (conversation === null || conversation === this.#conversation) return;
     this.#conversation = conversation;
     this.#text.value = conversation.draft;
-    const to = conversation.kind === "room" ? `#${conversation.name}` : conversation.name;
-    this.#text.placeholder = conversation.kind === "room" ? `Message ${to}` : `Write to ${to}`;
+    this.#text.placeholder = placeholder(conversation);
     this.#complain(null);
     this.#grow();
   }
 
+  /** Ready to write, unless that would bring up a keyboard over half of a phone. */
   focus() {
-    this.#text.focus();
+    if (matchMedia("(hover: hover)").matches) this.#text.focus();
   }
 
   #submit(hooks) {
@@ -75,4 +77,10 @@ export class Composer {
     const borders = this.#text.offsetHeight - this.#text.clientHeight;
     this.#text.style.height = `${this.#text.scrollHeight + borders}px`;
   }
+}
+
+function placeholder({ kind, name }) {
+  const characters = [...name];
+  const short = characters.length > LONGEST_SHOWN ? `${characters.slice(0, LONGEST_SHOWN).join("")}…` : name;
+  return kind === "room" ? `Message #${short}` : `Write to ${short}`;
 }

@@ -4,11 +4,12 @@ use alloc::sync::Arc;
 use core::time::Duration;
 
 use sockeye_handler::{
-    Accept, Address, BoxHandler, Decision, Opening, Request, RouteError, Router, Service,
+    Accept, Address, BoxHandler, Decision, Opening, Request, Response, RouteError, Router, Service,
 };
 use sockeye_kit::caps::Caps;
 use sockeye_kit::clock::Ticker;
 use sockeye_kit::http::{Bearer, Pages, Site, client_ip};
+use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::api::Publish;
@@ -68,6 +69,20 @@ impl Chat {
         })
     }
 
+    /// Starts the thread that ticks the hub until the service is told to stop. A test with a
+    /// clock of its own ticks by hand instead.
+    ///
+    /// # Errors
+    ///
+    /// The system has no thread to give.
+    pub fn start(&self) -> io::Result<()> {
+        let hub = Arc::clone(&self.hub);
+        let tick = move |now| hub.tick(now);
+        let ticker = Ticker::start("chat", self.hub.clock(), self.hub.alarm(), tick)?;
+        *self.ticker() = Some(ticker);
+        Ok(())
+    }
+
     fn ticker(&self) -> MutexGuard<'_, Option<Ticker>> {
         self.ticker.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -86,15 +101,6 @@ impl Service for Chat {
         self.router.on_request(request, cx)
     }
 
-    fn on_start(&self) {
-        let hub = Arc::clone(&self.hub);
-        let tick = move |now| hub.tick(now);
-        match Ticker::start("chat", self.hub.clock(), self.hub.alarm(), tick) {
-            Ok(ticker) => *self.ticker() = Some(ticker),
-            Err(error) => tracing::error!(%error, "no thread: members will not be told of others"),
-        }
-    }
-
     fn on_drain(&self, within: Duration) {
         self.hub.drain(within);
     }
@@ -104,6 +110,10 @@ impl Service for Chat {
         // It waits for its thread: not under the lock.
         drop(ticker);
         self.hub.end();
+    }
+
+    fn on_refusal(&self, refusal: Response) -> Response {
+        self.router.on_refusal(refusal)
     }
 
     fn on_panic(&self, address: &Address, message: &str) {

@@ -18,7 +18,7 @@ const socket = new WebSocket(url);
 socket.binaryType = "arraybuffer";
 
 function show(state, text) {
-  document.body.dataset.state = state;
+  document.body.dataset.link = state;
   element("status").textContent = text;
   element("send").disabled = state !== "open";
 }
@@ -69,7 +69,7 @@ function send() {
 socket.addEventListener("open", () => show("open", "open"));
 socket.addEventListener("message", (event) => append(event.data));
 socket.addEventListener("close", (event) => {
-  show("closed", `closed ${event.code}${event.reason ? ` ${event.reason}` : ""}`);
+  show("ended", `closed ${event.code}${event.reason ? ` ${event.reason}` : ""}`);
 });
 
 element("form").addEventListener("submit", (event) => {

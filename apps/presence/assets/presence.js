@@ -3,6 +3,8 @@ import { BAD_NAME, arrange, avatar, byId, element, isName, nameOf, typedName } f
 import { Link } from "./link.js";
 import { Me, demoToken, onForgotten, storedToken } from "./me.js";
 
+// What a subprotocol may be made of (RFC 9110 §5.6.2).
+const POSSIBLE = /^[\w!#$%&'*+\-.^`|~]+$/;
 const READ_KEY = "sockeye.presence.read";
 const FILTER_FROM = 12;
 const LATELY = 30;
@@ -30,6 +32,10 @@ let watch = null;
 function startWatching() {
   const token = sessionStorage.getItem(READ_KEY);
   watch?.close();
+  if (token !== null && !POSSIBLE.test(token)) {
+    askForToken();
+    return;
+  }
   watch = new Link("/watch", token === null ? [] : [`bearer.${token}`], {
     opened: () => {},
     received: (text) => heard(JSON.parse(text)),
@@ -78,15 +84,19 @@ async function lost(link, info) {
   // A refused upgrade tells a page nothing; a plain request does.
   if (rev === null && info.code === 1006 && (await needsToken())) {
     watch.close();
-    trouble = null;
-    document.body.dataset.link = "ended";
-    byId("read-error").hidden = sessionStorage.getItem(READ_KEY) === null;
-    byId("read-error").textContent = "The server does not accept that token.";
-    sessionStorage.removeItem(READ_KEY);
-    byId("read").hidden = false;
-    byId("read-token").focus();
-    renderSoon();
+    askForToken();
   }
+}
+
+function askForToken() {
+  trouble = null;
+  document.body.dataset.link = "ended";
+  byId("read-error").hidden = sessionStorage.getItem(READ_KEY) === null;
+  byId("read-error").textContent = "The server does not accept that token.";
+  sessionStorage.removeItem(READ_KEY);
+  byId("read").hidden = false;
+  byId("read-token").focus();
+  renderSoon();
 }
 
 async function needsToken() {
@@ -101,7 +111,13 @@ async function needsToken() {
 
 // --- One's own presence.
 
-const me = new Me({ changed: renderSoon, ended: (info) => refuse(info.sentence) });
+const me = new Me({
+  changed: renderSoon,
+  ended: ({ code, sentence }) => {
+    const isUnknown = code === 1007 && me.pongs === 0;
+    refuse(isUnknown ? "The server does not accept that token, or it has expired." : sentence);
+  },
+});
 
 async function goOnline() {
   refuse(null);

@@ -173,12 +173,28 @@ impl Hub {
         self.settle(&mut state, now);
     }
 
+    /// This node has entered the deployment, with a new lease.
+    pub(crate) fn rejoin(&self) {
+        let now = self.clock.now();
+        let has_slept = self.lock().nodes.has_slept(now);
+        // If it was only the store that was away, all connections have been looked after.
+        if has_slept {
+            self.fence();
+        }
+        self.with_nodes(|nodes, directory, now| {
+            directory.handle_degraded(false, now);
+            nodes.handle_entered(now);
+        });
+    }
+
     /// The others have thought this node dead: what it held does not count. Connections that
     /// live will join again.
     pub(crate) fn fence(&self) {
         let now = self.clock.now();
         let mut state = self.lock();
         state.life += 1;
+        // That is why.
+        let _ = state.nodes.has_slept(now);
         state.directory.handle_fence(now);
         state.nodes.handle_loss();
         self.settle(&mut state, now);
@@ -216,9 +232,9 @@ impl Hub {
         let mut readers = Vec::new();
         // It may be a grace period that is over, and not a window.
         if state.directory.is_settled() {
-            let greeting = (!state.newcomers.is_empty()).then(|| state.greeting());
-            let newcomers = core::mem::take(&mut state.newcomers);
-            if let Some(greeting) = greeting {
+            if !state.newcomers.is_empty() {
+                let greeting = state.greeting();
+                let newcomers = core::mem::take(&mut state.newcomers);
                 self.greet(newcomers, &greeting);
             }
             readers = core::mem::take(&mut state.readers);

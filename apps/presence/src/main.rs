@@ -21,7 +21,10 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<ExitCode, Refusal> {
     match &args.command {
-        None => Ok(sockeye_runner::serve(&args.run, args.service()?)),
+        None => {
+            sockeye_runner::start_logging(&args.run);
+            Ok(sockeye_runner::serve_and_drain(&args.run, args.service()?))
+        }
         Some(Command::Token(token)) => Ok(print(&token.token()?)),
         Some(Command::Schema) => Ok(print(&format!("{:#}", Message::schema()))),
     }

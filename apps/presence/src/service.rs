@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::io;
 
 use sockeye_handler::{
-    Address, BoxHandler, Decision, Opening, Request, RouteError, Router, Service, Time,
+    Address, BoxHandler, Decision, Opening, Request, Response, RouteError, Router, Service, Time,
 };
 use sockeye_kit::caps::Caps;
 use sockeye_kit::clock::{Alarm, Clock, Ticker};
@@ -142,8 +142,7 @@ impl Presence {
     /// not ready for more.
     pub fn drain(&self, within: Duration) {
         self.app.metrics.drain();
-        // The last ones need time to answer.
-        self.app.hub.drain(within * 4 / 5);
+        self.app.hub.drain(within);
     }
 
     /// Says goodbye to the other nodes, so that they need not wait for the end of a lease.
@@ -175,6 +174,18 @@ impl Service for Presence {
 
     fn on_request(&self, request: &Request<'_>, cx: &mut Opening<'_>) -> Decision<BoxHandler> {
         self.router.on_request(request, cx)
+    }
+
+    fn on_drain(&self, within: Duration) {
+        self.drain(within);
+    }
+
+    fn on_stop(&self) {
+        self.stop();
+    }
+
+    fn on_refusal(&self, refusal: Response) -> Response {
+        self.router.on_refusal(refusal)
     }
 
     fn on_panic(&self, address: &Address, message: &str) {

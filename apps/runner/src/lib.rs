@@ -81,6 +81,12 @@ use failure::Failure;
 #[cfg(not(any(feature = "async", feature = "mio")))]
 compile_error!("a program needs an adapter: enable `tokio`, `async-std`, `smol` or `mio`");
 
+/// Writes what is logged from here on: for programs that do something before they
+/// [`serve`].
+pub fn start_logging(args: &Args) {
+    log::start(args);
+}
+
 /// Runs a server until it is told to end, and then closes its connections with 1001, all
 /// at once.
 pub fn serve<S: Service>(args: &Args, service: S) -> ExitCode {

@@ -115,21 +115,31 @@ impl<S: Stream> Future for Connection<S> {
     }
 }
 
-pub fn on_tokio(tls: Option<Config>) -> io::Result<()> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?
-        .block_on(async {
-            let socket = tokio::net::TcpSocket::new_v4()?;
-            socket.bind(LOCAL)?;
-            let listener = socket.listen(4096)?;
-            announce(listener.local_addr()?, tls.as_ref());
-            loop {
-                let (stream, _) = listener.accept().await?;
-                stream.set_nodelay(true)?;
-                tokio::spawn(Connection::new(stream, tls.as_ref()));
-            }
-        })
+/// As the programs have it.
+pub fn tokio_runtime(threads: Option<usize>) -> io::Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if let Some(threads) = threads {
+        builder.worker_threads(threads);
+    }
+    builder.enable_all().build()
+}
+
+pub fn listen_on_tokio() -> io::Result<tokio::net::TcpListener> {
+    let socket = tokio::net::TcpSocket::new_v4()?;
+    socket.bind(LOCAL)?;
+    socket.listen(4096)
+}
+
+pub fn on_tokio(tls: Option<Config>, threads: Option<usize>) -> io::Result<()> {
+    tokio_runtime(threads)?.block_on(async {
+        let listener = listen_on_tokio()?;
+        announce(listener.local_addr()?, tls.as_ref());
+        loop {
+            let (stream, _) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            tokio::spawn(Connection::new(stream, tls.as_ref()));
+        }
+    })
 }
 
 pub fn on_async_std(tls: Option<Config>) -> io::Result<()> {
@@ -146,9 +156,12 @@ pub fn on_async_std(tls: Option<Config>) -> io::Result<()> {
     })
 }
 
-pub fn on_smol(tls: Option<Config>) -> io::Result<()> {
+pub fn on_smol(tls: Option<Config>, threads: Option<usize>) -> io::Result<()> {
     let executor = Arc::new(Executor::new());
-    for _ in 0..std::thread::available_parallelism()?.get() {
+    let threads =
+        threads.map_or_else(|| std::thread::available_parallelism().map(usize::from), Ok)?;
+    // This one is one of them.
+    for _ in 1..threads {
         let executor = Arc::clone(&executor);
         let run = move || async_io::block_on(executor.run(std::future::pending::<()>()));
         std::thread::Builder::new().spawn(run)?;

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use sockeye_core::handshake::{Accept, HttpLimits, Request};
 
 use crate::wire;
+pub use asynchronous::{listen_on_tokio, tokio_runtime};
 use secure::{Config, Layer};
 
 /// What a floor stands on.
@@ -42,6 +43,8 @@ pub struct Options {
     pub ground: Ground,
     /// The certificate and the key, in PEM.
     pub tls: Option<(PathBuf, PathBuf)>,
+    /// As many as there are processors if not given; on mio it is one.
+    pub threads: Option<usize>,
 }
 
 /// Serves until the process is ended.
@@ -50,14 +53,14 @@ pub fn run(options: &Options) -> io::Result<()> {
     let tls = tls.map(|(certificate, key)| secure::config(certificate, key));
     match options.ground {
         Ground::Mio => mio::run(tls),
-        Ground::Tokio => asynchronous::on_tokio(tls),
+        Ground::Tokio => asynchronous::on_tokio(tls, options.threads),
         Ground::AsyncStd => asynchronous::on_async_std(tls),
-        Ground::Smol => asynchronous::on_smol(tls),
+        Ground::Smol => asynchronous::on_smol(tls, options.threads),
     }
 }
 
 /// The line that the programs print, too.
-fn announce(address: SocketAddr, tls: Option<&Config>) {
+pub fn announce(address: SocketAddr, tls: Option<&Config>) {
     let scheme = if tls.is_some() { "wss" } else { "ws" };
     println!("listening on {scheme}://{address}");
 }
@@ -186,7 +189,7 @@ impl Echo {
 }
 
 /// Answers a request as our own servers do.
-fn upgrade(head: &[u8], output: &mut Vec<u8>) -> io::Result<()> {
+pub fn upgrade(head: &[u8], output: &mut Vec<u8>) -> io::Result<()> {
     let request = Request::parse(head, &HttpLimits::default()).map_err(io::Error::other)?;
     let upgrade = request.upgrade().map_err(io::Error::other)?;
     let response = upgrade.response(&Accept::new()).map_err(io::Error::other)?;

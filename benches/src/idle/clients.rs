@@ -33,8 +33,8 @@ pub fn run(port: u16, roots: Option<PathBuf>) -> io::Result<()> {
                 for number in 0..count.parse().map_err(io::Error::other)? {
                     let stream = connect(port, number)?;
                     clients.push(match &tls {
-                        None => open(stream)?,
-                        Some(config) => open(secure(config, stream)?)?,
+                        None => Box::new(open(stream)?),
+                        Some(config) => Box::new(open(secure(config, stream)?)?),
                     });
                 }
             }
@@ -48,7 +48,7 @@ pub fn run(port: u16, roots: Option<PathBuf>) -> io::Result<()> {
 }
 
 /// From one of several addresses, each of which has its own ports.
-fn connect(port: u16, number: usize) -> io::Result<TcpStream> {
+pub fn connect(port: u16, number: usize) -> io::Result<TcpStream> {
     let source = Ipv4Addr::new(127, 0, 1, (number % 16 + 1) as u8);
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.bind(&SocketAddr::new(IpAddr::V4(source), 0).into())?;
@@ -78,7 +78,8 @@ fn secure(
     Ok(StreamOwned::new(connection, stream))
 }
 
-fn open(mut stream: impl Stream + 'static) -> io::Result<Box<dyn Stream>> {
+/// Makes the upgrade.
+pub fn open<S: Read + Write>(mut stream: S) -> io::Result<S> {
     stream.write_all(REQUEST)?;
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -92,7 +93,7 @@ fn open(mut stream: impl Stream + 'static) -> io::Result<Box<dyn Stream>> {
     if !head.starts_with(b"HTTP/1.1 101 ") {
         return Err(io::Error::other("the server refused"));
     }
-    Ok(Box::new(stream))
+    Ok(stream)
 }
 
 fn echo(client: &mut Box<dyn Stream>) -> io::Result<()> {

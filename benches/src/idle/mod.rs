@@ -4,13 +4,14 @@ pub mod clients;
 
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::authority::Authority;
-use crate::floor::Ground;
 use crate::measure::Samples;
-use crate::program::{self, Server, Worker};
+use crate::peers::Peer;
+use crate::plot::{self, Bar};
+use crate::program::{self, Built, Program, Server, Worker};
 use crate::report;
 
 /// What to measure, and how often.
@@ -46,51 +47,6 @@ impl fmt::Display for Manner {
     }
 }
 
-/// A program that holds connections.
-#[derive(Clone, Copy)]
-enum Program {
-    Floor(Ground),
-    /// `sockeye-echo`, with the defaults it has.
-    Ours(Ground),
-}
-
-impl Program {
-    /// Each of ours behind its floor.
-    fn all() -> impl Iterator<Item = Self> {
-        let pairs = Ground::ALL.into_iter();
-        pairs.flat_map(|ground| [Self::Floor(ground), Self::Ours(ground)])
-    }
-
-    fn command(self, echo: &Path, tls: Option<&Authority>) -> io::Result<Command> {
-        let mut command = match self {
-            Self::Floor(ground) => {
-                let mut command = program::this("floor")?;
-                command.arg(ground.name());
-                command
-            }
-            Self::Ours(ground) => {
-                let mut command = Command::new(echo);
-                command.args(["--listen", "127.0.0.1:0", "--adapter", ground.name()]);
-                command
-            }
-        };
-        if let Some(authority) = tls {
-            command.arg("--tls-cert").arg(authority.certificate());
-            command.arg("--tls-key").arg(authority.key());
-        }
-        Ok(command)
-    }
-}
-
-impl fmt::Display for Program {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Floor(ground) => write!(f, "bare {}", ground.name()),
-            Self::Ours(ground) => write!(f, "sockeye on {}", ground.name()),
-        }
-    }
-}
-
 /// Bytes for each connection.
 struct Cost {
     fresh: f64,
@@ -106,12 +62,11 @@ struct Cell {
 
 /// Measures, and prints the table.
 pub fn run(options: &Options) -> io::Result<()> {
-    let echo = match &options.echo {
-        Some(path) => path.clone(),
-        None => program::sockeye_echo()?,
-    };
+    let built = Built::new(options.echo.as_deref(), false)?;
     let authority = Authority::make()?;
     let programs: Vec<Program> = Program::all()
+        // They hold what the other one on tokio does, and what io_uring does for one.
+        .filter(|program| !matches!(program, Program::Uring | Program::Peer(Peer::Sockeye)))
         .filter(|program| program.to_string().contains(&options.only))
         .collect();
     let columns: Vec<(Manner, usize)> = Manner::ALL
@@ -129,7 +84,10 @@ pub fn run(options: &Options) -> io::Result<()> {
             for turn in 0..programs.len() {
                 let row = (turn + round) % programs.len();
                 let tls = (*manner == Manner::Tls).then_some(&authority);
-                let command = &mut programs[row].command(&echo, tls)?;
+                let Some(mut command) = programs[row].command(&built, tls, None)? else {
+                    continue;
+                };
+                let command = &mut command;
                 let cost = measure(command, tls, *count)?;
                 table[row][column].fresh.push(cost.fresh);
                 table[row][column].used.push(cost.used);
@@ -141,6 +99,19 @@ pub fn run(options: &Options) -> io::Result<()> {
     if options.write {
         let text = format!("{text}\n\n{}.", report::circumstances());
         report::write("idle", &text)?;
+        let last = options.connections.len() - 1;
+        let bar = |(program, cells): (&Program, &Vec<Cell>)| {
+            let value = cells[last].used.median()?;
+            Some(Bar {
+                name: program.to_string(),
+                whose: program.whose(),
+                value,
+                label: format!("{value:.0} bytes"),
+            })
+        };
+        let bars = programs.iter().zip(&table).filter_map(bar).collect();
+        let title = format!("memory of an idle connection, of {}", columns[last].1);
+        plot::bars("idle", &title, bars)?;
     }
     Ok(())
 }
@@ -180,10 +151,12 @@ fn render(programs: &[Program], columns: &[(Manner, usize)], table: &[Vec<Cell>]
     )];
     lines.push(format!("|---|{}", "--:|".repeat(columns.len())));
     for (program, cells) in programs.iter().zip(table) {
-        let cells = cells.iter().map(|cell| {
-            let median = |samples: &Samples| samples.median().unwrap_or_default();
-            format!(" {:.0} / {:.0} |", median(&cell.fresh), median(&cell.used))
-        });
+        let cells = cells
+            .iter()
+            .map(|cell| match (cell.fresh.median(), cell.used.median()) {
+                (Some(fresh), Some(used)) => format!(" {fresh:.0} / {used:.0} |"),
+                _ => " – |".into(),
+            });
         lines.push(format!("| {program} |{}", cells.collect::<String>()));
     }
     lines.join("\n")

@@ -260,7 +260,7 @@ impl Node {
             prefix,
             lease_key: format!("{prefix}node:{id}").into(),
             own_channel: channel_of(prefix, &id).into(),
-            nodes_channel: format!("{prefix}nodes").into(),
+            nodes_channel: settings.channel("nodes").into(),
             gone_channel: format!("{prefix}gone:{id}").into(),
             nodes_key: format!("{prefix}nodes").into(),
             id: id.into(),

@@ -60,10 +60,14 @@ pub(crate) struct Nodes {
     last_remote: u64,
     /// Nodes that were missing, and until when that may only mean that they are late.
     missing: BTreeMap<Lease, Time>,
-    /// For how long it may mean that.
-    patience: Duration,
-    /// The store was away, or this node was: others may be late.
-    is_early: bool,
+    lease: Duration,
+    /// When this node last did something.
+    awake_at: Time,
+    has_slept: bool,
+    /// The store was away, or this node was: until then others may be late.
+    early_until: Time,
+    /// It still is.
+    is_away: bool,
     sweeps: Sweeps,
 }
 
@@ -93,11 +97,18 @@ struct Sweeps {
 
 impl Nodes {
     /// From here on there are others.
-    pub(crate) fn attach(&mut self, store: Store, lease: Duration, directory: &Directory) {
+    pub(crate) fn attach(
+        &mut self,
+        store: Store,
+        lease: Duration,
+        directory: &Directory,
+        now: Time,
+    ) {
         self.store = Some(Arc::new(store));
-        self.patience = lease / 3;
+        self.lease = lease;
+        self.awake_at = now;
         if !directory.is_degraded() {
-            self.handle_entered();
+            self.handle_entered(now);
         }
     }
 
@@ -118,13 +129,16 @@ impl Nodes {
     }
 
     /// This node has entered the deployment, with a new lease: what it claimed is void.
-    pub(crate) fn handle_entered(&mut self) {
-        self.is_early = true;
-        self.handle_resumed();
+    pub(crate) fn handle_entered(&mut self, now: Time) {
+        self.is_away = true;
+        self.handle_resumed(now);
     }
 
     /// Something may have been missed, in both directions.
-    pub(crate) fn handle_resumed(&mut self) {
+    pub(crate) fn handle_resumed(&mut self, now: Time) {
+        if core::mem::take(&mut self.is_away) {
+            self.early_until = now + self.lease / 3;
+        }
         self.outbox.claims_all = true;
         if let Some(store) = &self.store {
             store.read();
@@ -133,15 +147,16 @@ impl Nodes {
 
     /// The store is away, or the lease is void: nobody waits for it.
     pub(crate) fn handle_loss(&mut self) {
-        self.is_early = true;
+        self.is_away = true;
         self.outbox.give_up();
     }
 
     /// Another node is dead.
     pub(crate) fn handle_down(&mut self, dead: &Lease, directory: &mut Directory, now: Time) {
-        self.forget(dead, directory, now);
-        if let Some(store) = &self.store {
-            store.reap(dead);
+        if now < self.early_until {
+            self.missing.insert(dead.clone(), self.early_until);
+        } else {
+            self.forget(dead, directory, now);
         }
     }
 
@@ -213,13 +228,8 @@ impl Nodes {
                 directory.handle_remote_state(remote, users, now);
             }
         }
-        let is_early = core::mem::take(&mut self.is_early);
         for lease in gone {
-            if is_early {
-                self.missing.entry(lease).or_insert(now + self.patience);
-            } else {
-                self.forget(&lease, directory, now);
-            }
+            self.handle_down(&lease, directory, now);
         }
     }
 
@@ -242,10 +252,29 @@ impl Nodes {
         if let Some(remote) = self.remotes.remove(lease) {
             directory.handle_remote_down(remote, now);
         }
+        if let Some(store) = &self.store {
+            store.reap(lease);
+        }
+    }
+
+    /// Whether this node has slept, so that others may have thought it dead. Said once.
+    pub(crate) fn has_slept(&mut self, now: Time) -> bool {
+        self.note_time(now);
+        core::mem::take(&mut self.has_slept)
+    }
+
+    /// While there are others, something is to be done every [`MEND`].
+    fn note_time(&mut self, now: Time) {
+        self.has_slept |= now.saturating_since(self.awake_at) > self.lease / 2;
+        self.awake_at = now;
     }
 
     /// Ends the patience with those who are missing.
     pub(crate) fn handle_timeout(&mut self, directory: &mut Directory, now: Time) {
+        if self.store.is_none() {
+            return;
+        }
+        self.note_time(now);
         // While the store is away nobody can come back.
         if directory.is_degraded() {
             return;
@@ -259,9 +288,8 @@ impl Nodes {
 
     /// When to call [`handle_timeout`](Self::handle_timeout) and [`flush`](Self::flush).
     pub(crate) fn poll_timeout(&self) -> Option<Time> {
-        self.store.as_ref()?;
-        let missing = self.missing.values().copied();
-        missing.chain([self.sweeps.next]).min()
+        // The patience with those who are missing need not end to the millisecond.
+        self.store.as_ref().map(|_| self.sweeps.next)
     }
 
     /// The count of changes that must be stored until everything is, if it is not.
@@ -280,19 +308,25 @@ impl Nodes {
 
     /// Sends what is to be sent.
     pub(crate) fn flush(&mut self, directory: &Directory, hub: &Weak<Hub>, now: Time) {
-        let Some(store) = self.store.clone().filter(|_| !directory.is_degraded()) else {
+        let Some(store) = self.store.clone() else {
             return;
         };
-        if self.sweeps.next <= now {
+        let is_due = self.sweeps.next <= now;
+        if is_due {
+            self.sweeps.next = now + MEND;
             // What has failed is tried again now.
             self.outbox.is_failing = false;
+        }
+        if directory.is_degraded() {
+            return;
+        }
+        if is_due {
             self.sweep(&store, hub, now);
         }
         self.outbox.flush(&store, directory, hub);
     }
 
     fn sweep(&mut self, store: &Arc<Store>, hub: &Weak<Hub>, now: Time) {
-        self.sweeps.next = now + MEND;
         if core::mem::replace(&mut self.sweeps.is_sweeping, true) {
             return;
         }
@@ -416,16 +450,15 @@ impl Listener {
 
 impl Events for Listener {
     fn entered(&self, _: &Lease) {
-        self.tell(|nodes, directory, now| {
-            directory.handle_degraded(false, now);
-            nodes.handle_entered();
-        });
+        if let Some(hub) = self.0.upgrade() {
+            hub.rejoin();
+        }
     }
 
     fn resumed(&self, _: &Lease) {
         self.tell(|nodes, directory, now| {
             directory.handle_degraded(false, now);
-            nodes.handle_resumed();
+            nodes.handle_resumed(now);
         });
     }
 
@@ -463,6 +496,6 @@ pub(crate) fn enter(deployment: &Deployment, hub: &Arc<Hub>) -> Result<(), Conne
         deployment.key_prefix.clone(),
         deployment.offline_ttl,
     );
-    hub.with_nodes(|nodes, directory, _| nodes.attach(store, settings.lease, directory));
+    hub.with_nodes(|nodes, directory, now| nodes.attach(store, settings.lease, directory, now));
     Ok(())
 }

@@ -7,8 +7,8 @@ use sockeye_kit::cluster::{Cluster, FencedScript};
 use sockeye_kit::name::Name;
 use sockeye_kit::redis::{Command, random};
 
-use super::super::{Claim, Epoch, Post, Session, Whisper};
-use super::scripts::{channel, key};
+use super::super::{Claim, Epoch, Post, Session, Via, Whisper};
+use super::scripts::{key, partition};
 use super::{RedisStore, wire};
 
 /// How long the answer to a request is remembered under what the client calls it by.
@@ -53,12 +53,23 @@ impl RedisStore {
         } = post;
         let settings = &self.0.hub.settings;
         let retry = Retry::new(id.as_ref().map(|id| format!("room:{room}:{from}:{id}")));
-        let keys = [&*key("room", room), &*key("log", room), &*retry.key];
+        let keys = [
+            key("room", room),
+            key("log", room),
+            retry.key,
+            key("name", from),
+        ];
+        let keys = keys.each_ref().map(String::as_str);
         let command = self.command(&self.0.scripts.post, &keys)?;
+        let lease = match via {
+            Via::Member => self.me(),
+            Via::Api => String::new(),
+        };
         Some(
             command
+                .arg(lease)
                 .arg(&**room)
-                .arg(channel(room))
+                .arg(self.channel(room))
                 .arg(&*fresh_epoch().0)
                 .arg(wire::entry(*via, from, text))
                 .arg(millis(retry.remember))
@@ -76,6 +87,7 @@ impl RedisStore {
         let command = self.command(&self.0.scripts.whisper, &keys)?;
         Some(
             command
+                .arg(self.me())
                 .arg(wire::write_whisper(whisper))
                 .arg(millis(retry.remember)),
         )
@@ -99,7 +111,7 @@ impl RedisStore {
     pub(super) fn renew_epoch_command(&self, room: &Name, old: &Epoch) -> Option<Command> {
         let keys = [&*key("room", room), &*key("log", room)];
         let command = self.command(&self.0.scripts.renew_epoch, &keys)?;
-        let command = command.arg(&**room).arg(channel(room));
+        let command = command.arg(&**room).arg(self.channel(room));
         Some(command.arg(&*old.0).arg(&*fresh_epoch().0))
     }
 
@@ -131,7 +143,7 @@ impl RedisStore {
         let published = format!("{kind} {room} {me} {user}");
         command
             .arg(format!("{user} {me}"))
-            .arg(channel(room))
+            .arg(self.channel(room))
             .arg(published)
     }
 
@@ -147,6 +159,11 @@ impl RedisStore {
         self.cluster()
             .map(|cluster| cluster.me().to_string())
             .unwrap_or_default()
+    }
+
+    /// The channel on which a room is told of.
+    fn channel(&self, room: &str) -> &str {
+        &self.0.partitions[partition(room)]
     }
 
     /// A room outlives its messages: its numbers must not begin again under its members.

@@ -22,7 +22,7 @@ use sockeye_kit::redis::{Command, ConnectError, Failed, RedisArgs, Reply, Value,
 
 use self::loads::Loads;
 use self::resync::Resync;
-use self::scripts::{PREFIX, Scripts, channels};
+use self::scripts::{PREFIX, Scripts, partitions};
 use self::wire::Published;
 use super::{Away, Claim, Claimed, Delivered, Node, Pending, Post, Session, Stamp, Store, Whisper};
 use crate::hub::Hub;
@@ -37,6 +37,8 @@ pub struct RedisStore(Arc<Shared>);
 struct Shared {
     hub: Arc<Hub>,
     scripts: Scripts,
+    /// Channels on which rooms are told of.
+    partitions: Vec<String>,
     loads: Loads,
     resync: Resync,
     /// Set once it has started; before, nothing is asked of the store.
@@ -56,15 +58,17 @@ impl RedisStore {
         let Some(settings) = args.settings(PREFIX) else {
             return Ok(());
         };
+        let partitions = partitions(&settings);
         let store = Self(Arc::new(Shared {
             hub: Arc::clone(hub),
             scripts: Scripts::new(),
+            partitions: partitions.clone(),
             loads: Loads::default(),
             resync: Resync::default(),
             cluster: OnceLock::new(),
         }));
         hub.set_store(Arc::new(store.clone()));
-        let cluster = Cluster::start(&settings, channels(), Arc::new(store.clone()))?;
+        let cluster = Cluster::start(&settings, partitions, Arc::new(store.clone()))?;
         // It is set here only.
         let _ = store.0.cluster.set(cluster);
         store.start_resync().map_err(ConnectError::Thread)?;
@@ -131,7 +135,8 @@ impl RedisStore {
             let sent = cluster.send(command, move |reply| {
                 // The room itself comes on this node's channel. If it cannot, because the
                 // connection is lost, all is asked for again.
-                if reply.is_err_and(|error| error != Failed::Away) {
+                if let Err(error @ (Failed::Server(..) | Failed::Fenced)) = reply {
+                    tracing::warn!("a room could not be read: {error}");
                     this.0.loads.failed(request);
                     this.read_rooms();
                 }
