@@ -6,10 +6,12 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::env;
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
 use std::thread;
+use std::time::Instant;
 
 use crate::process::{Signal, signal, wait};
 use crate::wire::PATIENCE;
@@ -98,6 +100,42 @@ impl Program {
     #[must_use]
     pub fn url(&self, path: &str) -> String {
         format!("ws://{}{path}", self.address)
+    }
+
+    /// What it answers to a GET: the status, and the body.
+    #[must_use]
+    pub fn get(&self, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(self.address).expect("it listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("it reads");
+        let mut response = String::new();
+        stream.read_to_string(&mut response).expect("it answers");
+        let (head, body) = response.split_once("\r\n\r\n").expect("a response");
+        let status = head
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok());
+        (status.expect("a status"), body.to_owned())
+    }
+
+    /// Whether it says that it does without its store.
+    #[must_use]
+    pub fn is_degraded(&self) -> bool {
+        let (status, body) = self.get("/readyz");
+        assert_eq!(status, 200, "{body}");
+        body.contains("\"degraded\":true")
+    }
+
+    /// Waits until it does, or does not.
+    pub fn wait_degraded(&self, is_degraded: bool, patience: Duration) {
+        let until = Instant::now() + patience;
+        while self.is_degraded() != is_degraded {
+            assert!(Instant::now() < until, "degraded stays {}", !is_degraded);
+            // Nothing but this answer tells of it.
+            thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// What it has logged.

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use sockeye_tests::program::Program;
-use sockeye_tests::wire::{FIN, PATIENCE, Raw, TEXT, UPGRADE};
+use sockeye_tests::wire::{CLOSE, FIN, PATIENCE, Raw, TEXT, UPGRADE};
 use tempfile::TempDir;
 
 const PROGRAMS: [&str; 2] = ["sockeye-presence", "sockeye-chat"];
@@ -73,6 +73,10 @@ fn told_to_end_a_program_closes_one_after_the_other_with_1012_and_answers_meanwh
         let (status, answer) = ask(&program, &request.replace("test", "localhost"));
         assert_eq!(status, 503, "{name} {adapter}");
         assert!(answer.contains("Retry-After: "), "{answer}");
+        assert!(
+            answer.contains(r#"{"error":"unavailable","reason":"#),
+            "{answer}"
+        );
         let threads = connections
             .into_iter()
             .map(|raw| std::thread::spawn(|| leave(raw)));
@@ -94,6 +98,24 @@ fn told_to_end_a_program_closes_one_after_the_other_with_1012_and_answers_meanwh
         assert_eq!(program.wait(PATIENCE).code(), Some(0), "{name} {adapter}");
         let refused = TcpStream::connect(program.address).expect_err("nobody listens");
         assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+    }
+}
+
+#[test]
+fn beyond_its_cap_a_program_says_when_to_come_back() {
+    for (name, adapter) in everywhere() {
+        let program = Program::start(name, &["--adapter", adapter, "--max-connections", "1"]);
+        let _connection = Raw::open_path(program.address, socket(name));
+        let request = UPGRADE.replace("/path", socket(name));
+        let (status, answer) = ask(&program, &request.replace("test", "localhost"));
+        assert_eq!(status, 503, "{name} {adapter}");
+        assert!(answer.contains("Retry-After: "), "{answer}");
+        assert!(
+            answer.contains(r#"{"error":"unavailable","reason":"#),
+            "{answer}"
+        );
+        // Plain HTTP is answered all the same.
+        assert_eq!(ready(&program), 200, "{name} {adapter}");
     }
 }
 
@@ -216,6 +238,49 @@ fn a_refused_start_is_one_sentence_on_standard_error_and_2() {
             stderr.starts_with("error: ") && stderr.contains(says),
             "{name} {flags:?}: {stderr}"
         );
+    }
+}
+
+#[test]
+fn tokens_are_in_no_log() {
+    let files = Files::new();
+    let read_token = "reader-0123456789";
+    let read_file = files.write("read", read_token);
+    let flags = ["--log", "trace", "--read-token", &read_file];
+    let mut program = Program::start("sockeye-presence", &flags);
+    let page = "GET /demo-token?id=ana HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let (_, answer) = ask(&program, page);
+    let (_, token) = answer.split_once("\r\n\r\n").expect("a body");
+    for (jwt, first) in [(token, TEXT), ("an.expired.token", CLOSE)] {
+        let mut raw = Raw::open_path(program.address, "/echo");
+        raw.send(FIN | TEXT, format!(r#"{{"jwt":"{jwt}"}}"#).as_bytes());
+        assert_eq!(raw.read().first, FIN | first);
+    }
+    for credentials in [read_token, "another-0123456789"] {
+        let field = format!("Authorization: Bearer {credentials}");
+        let request = format!("GET /presence HTTP/1.1\r\nHost: localhost\r\n{field}\r\n\r\n");
+        ask(&program, &request);
+        let offer = format!("Sec-WebSocket-Protocol: bearer.{credentials}\r\n\r\n");
+        let upgrade = UPGRADE
+            .replace("/path", "/watch")
+            .replace("test", "localhost");
+        let mut raw = Raw::silent(program.address);
+        raw.write(upgrade.trim_end().as_bytes());
+        raw.write(format!("\r\n{offer}").as_bytes());
+        let expected = if credentials == read_token {
+            "101"
+        } else {
+            "401"
+        };
+        let head = raw.read_head();
+        assert_eq!(head.split(' ').nth(1), Some(expected), "{head}");
+    }
+    program.terminate();
+    program.wait(PATIENCE);
+    let log = program.log();
+    assert!(log.contains("closing"), "it logs: {log}");
+    for secret in [token, "an.expired.token", read_token, "another-0123456789"] {
+        assert!(!log.contains(secret), "{secret} in {log}");
     }
 }
 

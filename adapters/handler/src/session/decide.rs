@@ -10,6 +10,7 @@ use sockeye_core::{Config, Time};
 
 use super::answer::Content;
 use super::guard::guard;
+use crate::address::Address;
 use crate::context::Own;
 use crate::handler::{Decision, Service};
 use crate::request::{Opening, Request};
@@ -48,7 +49,10 @@ pub(super) fn decide<S: Service>(
     if request.is_upgrade() {
         match request.upgrade() {
             Ok(upgrade) => asked.upgrade = Some(upgrade),
-            Err(error) => return (Decision::Respond(error.response()), asked),
+            Err(error) => {
+                let response = refusal(service, &own.address, error.response());
+                return (Decision::Respond(response), asked);
+            }
         }
     }
     let address = own.address.clone();
@@ -89,6 +93,13 @@ impl Asked {
         });
         all.unwrap_or_else(|_| Response::new(500))
     }
+}
+
+/// What the service says where the server refuses by itself.
+#[cold]
+pub(super) fn refusal<S: Service>(service: &S, address: &Address, refusal: Response) -> Response {
+    let spoken = guard(service, address, || service.on_refusal(refusal));
+    spoken.unwrap_or_else(|| Response::new(500))
 }
 
 /// The answer while the server is going down, and to a decision that takes too long.
