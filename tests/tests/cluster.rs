@@ -161,7 +161,7 @@ fn a_start_without_a_usable_store_says_why() {
         ),
         (
             at(&format!("127.0.0.1:{silent_port}")),
-            format!("Redis at 127.0.0.1:{silent_port} does not answer"),
+            format!("no answer from Redis at 127.0.0.1:{silent_port}"),
         ),
     ] {
         let started = TestNode::start(&settings(&url));

@@ -36,8 +36,10 @@ impl Key {
     fn new() -> Self {
         let mut file = NamedTempFile::new().expect("a file");
         writeln!(file, "a secret of the tests, which nobody guesses").expect("written");
-        let mut args = KeyArgs::default();
-        args.jwt_key = Some(file.path().into());
+        let args = KeyArgs {
+            jwt_key: Some(file.path().into()),
+            ..KeyArgs::default()
+        };
         let signer = args.signer().expect("a key").expect("given");
         Self { file, signer }
     }
@@ -151,9 +153,8 @@ impl Member {
 
 fn live(mut socket: sockeye_mio::WebSocket, orders: &Receiver<Order>) {
     loop {
-        match socket.recv_timeout(Duration::from_millis(20)) {
-            Ok(None) => return,
-            Ok(Some(_)) | Err(_) => {}
+        if socket.recv_timeout(Duration::from_millis(20)) == Ok(None) {
+            return;
         }
         match orders.try_recv() {
             Ok(Order::Close(code)) => {

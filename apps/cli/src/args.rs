@@ -194,7 +194,7 @@ pub(crate) struct Client {
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 pub(crate) struct Request {
-    /// Address of the server: ws://HOST[:PORT]/PATH, or wss:// for TLS.
+    /// Address of the server: `ws://HOST[:PORT]/PATH`, or `wss://` for TLS.
     ///
     /// ws:// may be left out, http and https mean the same, and a name and password
     /// before the host (ws://NAME:PASSWORD@HOST/) are sent as basic authentication.

@@ -129,6 +129,8 @@ impl Session<'_> {
         let output = self.plan.output;
         while let Some(incoming) = receiver.incoming().await {
             match incoming {
+                // It came together with the last that was asked for.
+                Incoming::Message(_) if self.has_enough() => {}
                 Incoming::Message(message) => {
                     output.message(&message);
                     if self.plan.syntax == Syntax::Script {
@@ -166,10 +168,14 @@ impl Session<'_> {
         }
     }
 
+    fn has_enough(&self) -> bool {
+        let count = self.plan.args.count();
+        count.is_some_and(|count| self.plan.received.get() >= count)
+    }
+
     fn count(&self) {
-        let received = self.plan.received.get() + 1;
-        self.plan.received.set(received);
-        if self.plan.args.count() == Some(received) {
+        self.plan.received.set(self.plan.received.get() + 1);
+        if self.has_enough() {
             let _ = self.leave.try_send(Why::Counted);
         }
     }
@@ -261,11 +267,11 @@ impl Session<'_> {
 
     /// What follows the end of the input.
     async fn after_input(&self) -> Goodbye {
-        let is_over = self.is_typed() || self.ended.borrow().is_some();
-        if is_over {
+        let has_ended = self.ended.borrow().is_some();
+        if self.is_typed() || (has_ended && self.plan.syntax == Syntax::Script) {
             return Why::Done.into();
         }
-        if self.plan.args.count().is_some() {
+        if has_ended || self.plan.args.count().is_some() {
             return pending().await;
         }
         match self.plan.args.wait {

@@ -10,7 +10,8 @@ use std::process::Command;
 use crate::authority::Authority;
 use crate::measure::Samples;
 use crate::peers::Peer;
-use crate::program::{self, Program, Server, Worker};
+use crate::plot::{self, Bar};
+use crate::program::{self, Built, Program, Server, Worker};
 use crate::report;
 
 /// What to measure, and how often.
@@ -61,14 +62,11 @@ struct Cell {
 
 /// Measures, and prints the table.
 pub fn run(options: &Options) -> io::Result<()> {
-    let echo = match &options.echo {
-        Some(path) => path.clone(),
-        None => program::sockeye_echo()?,
-    };
+    let built = Built::new(options.echo.as_deref(), false)?;
     let authority = Authority::make()?;
     let programs: Vec<Program> = Program::all()
-        // One loop of ours is as the others.
-        .filter(|program| *program != Program::Peer(Peer::Sockeye))
+        // They hold what the other one on tokio does, and what io_uring does for one.
+        .filter(|program| !matches!(program, Program::Uring | Program::Peer(Peer::Sockeye)))
         .filter(|program| program.to_string().contains(&options.only))
         .collect();
     let columns: Vec<(Manner, usize)> = Manner::ALL
@@ -86,7 +84,7 @@ pub fn run(options: &Options) -> io::Result<()> {
             for turn in 0..programs.len() {
                 let row = (turn + round) % programs.len();
                 let tls = (*manner == Manner::Tls).then_some(&authority);
-                let Some(mut command) = programs[row].command(&echo, tls, None)? else {
+                let Some(mut command) = programs[row].command(&built, tls, None)? else {
                     continue;
                 };
                 let command = &mut command;
@@ -101,6 +99,19 @@ pub fn run(options: &Options) -> io::Result<()> {
     if options.write {
         let text = format!("{text}\n\n{}.", report::circumstances());
         report::write("idle", &text)?;
+        let last = options.connections.len() - 1;
+        let bar = |(program, cells): (&Program, &Vec<Cell>)| {
+            let value = cells[last].used.median()?;
+            Some(Bar {
+                name: program.to_string(),
+                whose: program.whose(),
+                value,
+                label: format!("{value:.0} bytes"),
+            })
+        };
+        let bars = programs.iter().zip(&table).filter_map(bar).collect();
+        let title = format!("memory of an idle connection, of {}", columns[last].1);
+        plot::bars("idle", &title, bars)?;
     }
     Ok(())
 }

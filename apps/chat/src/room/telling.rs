@@ -49,6 +49,7 @@ impl Room {
         let mut wakers = Wakers::default();
         let mut state = self.lock();
         state.scheduled = None;
+        state.kept_until = state.kept_until.filter(|until| *until > now);
         state.roster.expire(now, now, |user| {
             if let Some(store) = hub.store() {
                 store.leave(&self.name, &user);

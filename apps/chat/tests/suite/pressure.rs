@@ -69,10 +69,7 @@ fn chatter(world: &World, speaker: &mut Client, text: &str, times: usize) {
 
 #[test]
 fn a_slow_reader_loses_its_queue_gets_4008_next_and_recovers_by_offset() {
-    let world = World::with_settings(|settings| {
-        settings.queue_bytes = 128 << 10;
-        settings.history_bytes = 64 << 10;
-    });
+    let world = World::with_settings(|settings| settings.queue_bytes = 128 << 10);
     let mut ana = world.join("ana", "r");
     let mut bob = world.join("bob", "r");
     let mut cid = world.join("cid", "r");
@@ -98,21 +95,23 @@ fn a_slow_reader_loses_its_queue_gets_4008_next_and_recovers_by_offset() {
         "no hole before the end"
     );
     assert!(offs.len() < 60);
-    // The history is bounded too: from what it still holds nothing is missing.
+    // All that was missed comes at once, though it is more than the queue may hold.
     let mut again = world.login("bob");
-    let since = json!({"epoch": seen[0]["epoch"], "off": 55});
+    let since = json!({"epoch": seen[0]["epoch"], "off": offs.len()});
     again.send(json!({"type": "join", "room": "r", "since": since}));
     let answers = again.recv_all();
     assert_eq!(answers[1]["ok"], true);
-    assert_eq!(answers.iter().filter(|a| a["type"] == "msg").count(), 5);
+    let missed: Vec<u64> = answers
+        .iter()
+        .filter_map(|m| m["off"].as_u64())
+        .skip(1)
+        .collect();
+    assert_eq!(missed, (offs.len() as u64 + 1..=60).collect::<Vec<_>>());
 }
 
 #[test]
 fn a_reader_that_never_reads_is_gone_10_s_after_4008() {
-    let world = World::with_settings(|settings| {
-        settings.queue_bytes = 128 << 10;
-        settings.history_bytes = 64 << 10;
-    });
+    let world = World::with_settings(|settings| settings.queue_bytes = 128 << 10);
     let mut ana = world.join("ana", "r");
     let mut bob = world.join("bob", "r");
     bob.0.stall();
@@ -124,10 +123,7 @@ fn a_reader_that_never_reads_is_gone_10_s_after_4008() {
 
 #[test]
 fn typing_and_presence_make_way_for_messages() {
-    let world = World::with_settings(|settings| {
-        settings.queue_bytes = 128 << 10;
-        settings.history_bytes = 64 << 10;
-    });
+    let world = World::with_settings(|settings| settings.queue_bytes = 128 << 10);
     let mut ana = world.join("ana", "r");
     let mut bob = world.join("bob", "r");
     world.settle();
@@ -213,4 +209,27 @@ fn row_15_every_end_takes_its_member_out() {
         };
         assert_eq!(members["members"], json!(["ana"]), "{end}");
     }
+}
+
+#[test]
+fn what_was_missed_may_be_many_times_what_the_queue_holds() {
+    let world = World::with_settings(|settings| settings.queue_bytes = 64 << 10);
+    let mut ana = world.join("ana", "r");
+    chatter(&world, &mut ana, &"é".repeat(4000), 100);
+    ana.send(json!({"type": "msg", "room": "r", "text": "last"}));
+    let epoch = ana.recv_type("msg")[0]["epoch"].clone();
+    let mut bob = world.login("bob");
+    bob.0.stall();
+    bob.send(json!({"type": "join", "room": "r", "since": {"epoch": epoch, "off": 0}}));
+    ana.send(json!({"type": "msg", "room": "r", "text": "live"}));
+    bob.0.unstall();
+    let answers = bob.recv_all();
+    let offs: Vec<u64> = answers
+        .iter()
+        .filter(|m| m["type"] == "msg")
+        .filter_map(|m| m["off"].as_u64())
+        .collect();
+    assert_eq!(offs, (1..=102).collect::<Vec<_>>());
+    let types: Vec<_> = answers.iter().map(|m| m["type"].as_str()).collect();
+    assert_eq!(types[102..], [Some("msg"), Some("state"), Some("msg")]);
 }

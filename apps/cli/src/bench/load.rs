@@ -210,13 +210,13 @@ impl Crew {
         self.sent.load(Relaxed).saturating_sub(self.answered())
     }
 
-    /// Why there is no connection at all.
-    pub(super) fn refusal(&self) -> Failure {
-        match lock(&self.tally).refusal.take() {
-            Some(error) => Failure::Connect(error),
-            // Those that were opened have ended again.
-            None => Failure::Interrupted,
+    /// Why there was no connection at all, if there was none.
+    pub(super) fn refusal(&self) -> Option<Failure> {
+        let mut tally = self.tally();
+        if !tally.opening.is_empty() {
+            return None;
         }
+        tally.refusal.take().map(Failure::Connect)
     }
 
     /// The sum of what was counted.

@@ -219,8 +219,8 @@ async fn conduct(
     if !or(connected, stopped).await {
         return Err(Failure::Interrupted);
     }
-    if crew.connected() == 0 {
-        return Err(crew.refusal());
+    if let Some(refusal) = crew.refusal() {
+        return Err(refusal);
     }
     let load = crew.load();
     let began = Instant::now();

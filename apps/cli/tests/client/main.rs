@@ -1,5 +1,7 @@
 //! The program as people and scripts use it, with real servers.
 
+extern crate alloc;
+
 mod program;
 mod server;
 

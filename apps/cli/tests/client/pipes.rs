@@ -125,12 +125,9 @@ fn it_ends_after_as_many_messages_as_were_asked_for() {
 #[test]
 fn a_time_that_is_over_has_its_own_code() {
     let server = Server::start();
+    let url = server.url("/silent");
     for arguments in [["--wait", "forever"], ["--count", "1"]] {
-        let arguments = [
-            &arguments[..],
-            &["--timeout", "200ms", &server.url("/silent")],
-        ]
-        .concat();
+        let arguments = [&arguments[..], &["--timeout", "200ms", &url]].concat();
         let ran = run(&arguments, "x\n");
         assert_eq!(ran.code, 3, "{}", ran.stderr);
         assert!(ran.stderr.contains("--timeout"), "{}", ran.stderr);

@@ -1,18 +1,19 @@
 //! Connections that are made again.
 
-use crate::program::run;
+use std::io::Write;
+
+use crate::program::{read_until, run, start, wait};
 use crate::server::Server;
 
 const PAUSES: [&str; 5] = ["--reconnect", "--retry-min", "1ms", "--retry-max", "5ms"];
 
 #[test]
-fn a_refusal_and_a_restart_are_survived_and_nothing_unsent_is_lost() {
+fn a_refusal_and_a_restart_are_survived() {
     let server = Server::start();
     let url = server.url("/flaky");
-    let arguments = [&PAUSES[..], &["-x", "login", "--count", "2", &url]].concat();
-    let ran = run(&arguments, "hello\n");
-    // What was sent on the second connection is lost, if anything was.
-    assert!(ran.stdout.starts_with("login\n"), "{}", ran.stdout);
+    let arguments = [&PAUSES[..], &["-x", "login", "--one", &url]].concat();
+    let ran = run(&arguments, "");
+    assert_eq!((ran.code, &*ran.stdout), (0, "login\n"), "{}", ran.stderr);
     assert!(
         ran.stderr.contains("503 Service Unavailable"),
         "{}",
@@ -28,6 +29,19 @@ fn a_refusal_and_a_restart_are_survived_and_nothing_unsent_is_lost() {
         "{}",
         ran.stderr
     );
+}
+
+#[test]
+fn what_is_entered_while_there_is_no_connection_is_sent_on_the_next() {
+    let server = Server::start();
+    let url = server.url("/flaky");
+    let mut child = start(&["--reconnect", "--retry-min", "200ms", "--one", &url]);
+    let stderr = child.stderr.as_mut().expect("a pipe");
+    read_until(stderr, "moving\n");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    writeln!(stdin, "hello").expect("a reader");
+    let ran = wait(child);
+    assert_eq!((ran.code, &*ran.stdout), (0, "hello\n"), "{}", ran.stderr);
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! A server that does what its paths say, and tells how its connections ended.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use alloc::sync::Arc;
+use core::future::pending;
+use core::sync::atomic::{AtomicUsize, Ordering};
+use core::time::Duration;
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
 
 use async_executor::Executor;
 use async_io::block_on;
@@ -44,7 +46,7 @@ impl Server {
                 let server = serve(listener, service, &options, Arc::clone(&executor));
                 let server = server.expect("an address");
                 tell_port.send(server.local_addr().port()).expect("a test");
-                std::future::pending::<()>().await;
+                pending::<()>().await;
             }));
         });
         let port = port.recv_timeout(PATIENCE).expect("a server");
@@ -100,7 +102,7 @@ impl Service for Paths {
 /// What a test may want to know of the request, as JSON.
 fn about(request: &Request<'_>) -> String {
     let value = |name: &str| {
-        let value = request.value(name).map(String::from_utf8_lossy);
+        let value = request.values(name).next().map(String::from_utf8_lossy);
         value.unwrap_or_default().into_owned()
     };
     let known = [

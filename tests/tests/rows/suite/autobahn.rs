@@ -1,5 +1,6 @@
 //! Features of Autobahn|Python: one protocol class on two frameworks.
 
+use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -470,4 +471,31 @@ fn row_31_there_is_a_client_for_the_same_runtime() {
     assert_eq!(ask(&mut client, "hello"), "hello");
     client.close(CloseCode::NORMAL, "").expect("a code");
     assert!(client.closed().expect("it has ended").is_clean());
+}
+
+#[test]
+fn row_31_a_client_comes_back_after_a_pause_when_its_server_was_restarted() {
+    let connections = AtomicUsize::new(0);
+    let server = serve(service_fn(move |_: &Request<'_>, _: &mut Opening<'_>| {
+        let number = connections.fetch_add(1, Ordering::SeqCst);
+        Acts(move |event: Event<'_>, cx: &mut Context<'_>| {
+            if let Event::Open = event {
+                let _ = match number {
+                    0 => cx.close(CloseCode::SERVICE_RESTART, "back soon"),
+                    _ => cx.send(format!("connection {number}")),
+                };
+            }
+        })
+    }));
+    let url = format!("ws://{}/", server.address());
+    let flags = "--reconnect --retry-min 10ms --no-input --one --wait forever --timeout 20s";
+    let args: Vec<&str> = flags.split(' ').chain([&*url]).collect();
+    let output = Program::run("sockeye", &args);
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{log}");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "connection 1\n",
+        "{log}"
+    );
 }

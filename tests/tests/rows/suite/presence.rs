@@ -236,6 +236,35 @@ fn row_13_tokens_are_made_by_the_program_and_refreshed_on_the_connection() {
     assert_eq!(ask(&mut refreshed, &newer), newer);
 }
 
+#[cfg(feature = "redis")]
+#[test]
+fn row_14_a_redis_hash_says_who_is_connected() {
+    use redis::Commands;
+
+    let redis = sockeye_tests::redis::Redis::start();
+    let mut store = redis.connect();
+    // The original's layout: the name alone is the key.
+    let url = redis.url();
+    let presence = Presence::start(&["--redis", &url, "--key-prefix", ""]);
+    let mut connected = |expected: &str| {
+        let until = std::time::Instant::now() + PATIENCE;
+        loop {
+            let found: Option<String> = store.hget("ana", "connected").expect("a hash");
+            if found.as_deref() == Some(expected) {
+                return store.ttl("ana").expect("a time");
+            }
+            assert!(std::time::Instant::now() < until, "{found:?}");
+            std::thread::yield_now();
+        }
+    };
+    let mut client = presence.join("ana");
+    let ttl: i64 = connected("True");
+    assert!((1..=30).contains(&ttl), "{ttl}");
+    client.close(CloseCode::NORMAL, "").expect("a code");
+    let ttl = connected("False");
+    assert!((23 * 3600..=24 * 3600).contains(&ttl), "{ttl}");
+}
+
 /// Reports its end.
 struct Fragile(std::sync::mpsc::Sender<CloseCode>);
 
