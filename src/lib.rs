@@ -80,6 +80,10 @@ pub use sockeye_core::{
     SendError, SharedConfig,
 };
 
+#[cfg(feature = "deflate")]
+#[doc(inline)]
+pub use sockeye_core::Deflate;
+
 #[cfg(feature = "handler")]
 #[doc(inline)]
 pub use sockeye_handler as handler;

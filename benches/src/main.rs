@@ -11,22 +11,23 @@ mod idle;
 mod measure;
 mod path;
 mod peers;
+mod plot;
 mod program;
 mod report;
 mod sessions;
 mod wire;
 
 use std::io;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use echo::load::Load;
 use fanout::Dialect;
+use idle::clients::Wish;
 use peers::Peer;
 
 const USAGE: &str = "\
-usage: cargo run --release -- codec [--rounds N] [--filter TEXT] [--only TEXT] [--quick]
+usage: cargo run --release -- codec [--rounds N] [--filter TEXT] [--only TEXT] [--write] [--quick]
        cargo run --release -- idle [--rounds N] [--connections N]... [--only TEXT] [--echo PATH] [--write] [--quick]
        cargo run --release -- echo [--rounds N] [--time MS] [--filter TEXT] [--only TEXT] [--echo PATH] [--write] [--quick]
        cargo run --release -- fanout [--rounds N] [--time MS] [--only TEXT] [--chat PATH] [--write] [--quick]
@@ -37,6 +38,7 @@ codec: the protocol in memory
   --rounds N       measure N times, and print the medians (15)
   --filter TEXT    only the rows whose name contains TEXT
   --only TEXT      only the contenders whose name contains TEXT
+  --write          put the tables into docs/performance.md, too, and a picture beside it
   --quick          one short round: to see that all of it works
 
 idle: resident memory of a server for each connection that does nothing
@@ -44,7 +46,7 @@ idle: resident memory of a server for each connection that does nothing
   --connections N  hold so many at a time (1000 and 10000)
   --only TEXT      only the servers whose name contains TEXT
   --echo PATH      the echo program, instead of building it
-  --write          put the table into docs/performance.md, too
+  --write          put the table into docs/performance.md, too, and pictures beside it
   --quick          one round with 100
 
 echo: servers over loopback, under one load generator
@@ -67,7 +69,7 @@ fanout: chat servers on one core, with login, rooms, order and history
 sessions: a million connections in one thread, without sockets
   --rounds N       measure N times, and print the medians (3)
   --sessions N     so many (1000000)
-  --write          put the table into docs/performance.md, too
+  --write          put the table into docs/performance.md, too, and pictures beside it
   --quick          one round with 1000
 
 path: one hot path COUNT times, to be profiled; without a name, which there are";
@@ -142,12 +144,14 @@ fn codec(mut args: impl Iterator<Item = String>) -> Result<(), Fault> {
         filter: String::new(),
         only: String::new(),
         quick: false,
+        write: false,
     };
     while let Some(arg) = args.next() {
         match &*arg {
             "--rounds" => options.rounds = number(&arg, &mut args)?,
             "--filter" => options.filter = value(&arg, &mut args)?,
             "--only" => options.only = value(&arg, &mut args)?,
+            "--write" => options.write = true,
             "--quick" => {
                 options.quick = true;
                 options.rounds = 1;
@@ -155,7 +159,7 @@ fn codec(mut args: impl Iterator<Item = String>) -> Result<(), Fault> {
             _ => return Err(unknown(&arg)),
         }
     }
-    if codec::run(&options) {
+    if codec::run(&options)? {
         return Ok(());
     }
     Err(Fault::Usage(
@@ -346,6 +350,13 @@ fn load(mut args: impl Iterator<Item = String>) -> Result<(), Fault> {
 
 fn idle_clients(mut args: impl Iterator<Item = String>) -> Result<(), Fault> {
     let port = number("the port", &mut args)?;
-    let roots = args.next().map(PathBuf::from);
-    Ok(idle::clients::run(port as u16, roots)?)
+    let (mut roots, mut wish) = (None, Wish::Nothing);
+    while let Some(arg) = args.next() {
+        match &*arg {
+            "--roots" => roots = Some(value(&arg, &mut args)?.into()),
+            "--deflate" => wish = Wish::Compression,
+            _ => return Err(unknown(&arg)),
+        }
+    }
+    Ok(idle::clients::run(port as u16, roots, wish)?)
 }

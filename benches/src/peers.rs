@@ -57,7 +57,7 @@ impl Peer {
     /// Receives until the end, and hands each payload to `see`; if that says so, sends it back.
     pub async fn converse<S>(self, stream: S, see: impl FnMut(&[u8]) -> bool) -> io::Result<()>
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: AsyncRead + AsyncWrite + Unpin + Send,
     {
         match self {
             Self::TokioTungstenite => tokio_tungstenite(stream, see).await,
@@ -152,7 +152,7 @@ async fn sockudo<S: AsyncRead + AsyncWrite + Unpin>(
     Ok(())
 }
 
-async fn yawc<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+async fn yawc<S: AsyncRead + AsyncWrite + Unpin + Send>(
     stream: S,
     mut see: impl FnMut(&[u8]) -> bool,
 ) -> io::Result<()> {

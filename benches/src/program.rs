@@ -8,6 +8,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use crate::authority::Authority;
 use crate::floor::Ground;
 use crate::peers::Peer;
+use crate::plot::Whose;
+use crate::report;
 
 /// A process that says on its standard output where it listens. It ends with this.
 pub struct Server {
@@ -120,12 +122,31 @@ pub fn this(role: &str) -> io::Result<Command> {
     Ok(command)
 }
 
+/// A command on one core, if there are two.
+pub fn pinned(command: Command, core: usize) -> Command {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    if cores < 2 {
+        return command;
+    }
+    let mut pinned = Command::new("taskset");
+    pinned.args(["-c", &core.to_string()]);
+    pinned.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        if let Some(value) = value {
+            pinned.env(name, value);
+        }
+    }
+    pinned
+}
+
 /// A server to be measured.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Program {
     Floor(Ground),
     /// `sockeye-echo`, with the defaults it has.
     Ours(Ground),
+    /// The same service on io_uring: the example.
+    Uring,
     /// A plain loop over a crate, on tokio.
     Peer(Peer),
 }
@@ -135,13 +156,24 @@ impl Program {
     pub fn all() -> impl Iterator<Item = Self> {
         let pairs = Ground::ALL.into_iter();
         let pairs = pairs.flat_map(|ground| [Self::Floor(ground), Self::Ours(ground)]);
-        pairs.chain(Peer::ALL.into_iter().map(Self::Peer))
+        let peers = Peer::ALL.into_iter().map(Self::Peer);
+        pairs.chain([Self::Uring]).chain(peers)
     }
 
-    /// What starts it, with `threads` of them if it matters; `None` if it knows no TLS.
+    /// For pictures.
+    pub fn whose(self) -> Whose {
+        match self {
+            Self::Floor(_) => Whose::Floor,
+            Self::Ours(_) | Self::Uring | Self::Peer(Peer::Sockeye) => Whose::Ours,
+            Self::Peer(_) => Whose::Others,
+        }
+    }
+
+    /// What starts it, with `threads` of them if it matters; `None` if it knows no TLS, or was
+    /// not built.
     pub fn command(
         self,
-        echo: &Path,
+        built: &Built,
         tls: Option<&Authority>,
         threads: Option<usize>,
     ) -> io::Result<Option<Command>> {
@@ -152,10 +184,19 @@ impl Program {
                 command
             }
             Self::Ours(ground) => {
-                let mut command = Command::new(echo);
+                let mut command = Command::new(&built.echo);
                 command.args(["--listen", "127.0.0.1:0", "--adapter", ground.name()]);
                 command
             }
+            Self::Uring => match &built.uring {
+                Some(path) if tls.is_none() => {
+                    let mut command = Command::new(path);
+                    command.arg("127.0.0.1:0");
+                    // It has one thread.
+                    return Ok(Some(command));
+                }
+                _ => return Ok(None),
+            },
             Self::Peer(peer) => {
                 if tls.is_some() {
                     return Ok(None);
@@ -183,46 +224,53 @@ impl fmt::Display for Program {
         match self {
             Self::Floor(ground) => write!(f, "bare {}", ground.name()),
             Self::Ours(ground) => write!(f, "sockeye on {}", ground.name()),
+            Self::Uring => f.write_str("sockeye on io_uring (example)"),
             Self::Peer(Peer::Sockeye) => f.write_str("sockeye on tokio, plain loop"),
             Self::Peer(peer) => f.write_str(peer.name()),
         }
     }
 }
 
-/// A command on one core, if there are two.
-pub fn pinned(command: Command, core: usize) -> Command {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    if cores < 2 {
-        return command;
-    }
-    let mut pinned = Command::new("taskset");
-    pinned.args(["-c", &core.to_string()]);
-    pinned.arg(command.get_program()).args(command.get_args());
-    for (name, value) in command.get_envs() {
-        if let Some(value) = value {
-            pinned.env(name, value);
-        }
-    }
-    pinned
+/// Programs that are not this one.
+pub struct Built {
+    echo: PathBuf,
+    uring: Option<PathBuf>,
 }
 
-/// One of our programs as it ships, which is built if it has to be.
-pub fn sockeye(package: &str) -> io::Result<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let built = Command::new("cargo")
-        .args(["build", "--release", "--package", package])
+impl Built {
+    /// Builds what there is none of yet: the echo program as it ships, and, if it is `wanted`, the
+    /// example on io_uring.
+    pub fn new(echo: Option<&Path>, wanted: bool) -> io::Result<Self> {
+        Ok(Self {
+            echo: match echo {
+                Some(path) => path.into(),
+                None => built(&["--package", "sockeye-echo"])?,
+            },
+            uring: match wanted {
+                true => Some(built(&["--manifest-path", "examples/io-uring/Cargo.toml"])?),
+                false => None,
+            },
+        })
+    }
+}
+
+/// The program that cargo builds from `what`, as it ships.
+pub fn built(what: &[&str]) -> io::Result<PathBuf> {
+    let output = Command::new("cargo")
+        .args(["build", "--release"])
+        .args(what)
         .args(["--message-format", "json-render-diagnostics"])
-        .current_dir(root)
+        .current_dir(report::file(""))
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()?;
-    let messages = String::from_utf8_lossy(&built.stdout);
+    let messages = String::from_utf8_lossy(&output.stdout);
     let found = messages.lines().rev().find_map(|message| {
         let (_, path) = message.split_once("\"executable\":\"")?;
         Some(PathBuf::from(path.split('"').next()?))
     });
     match found {
-        Some(path) if built.status.success() => Ok(path),
-        _ => Err(io::Error::other(format!("{package} does not build"))),
+        Some(path) if output.status.success() => Ok(path),
+        _ => Err(io::Error::other(format!("cannot build {what:?}"))),
     }
 }

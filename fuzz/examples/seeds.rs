@@ -62,6 +62,60 @@ fn main() -> io::Result<()> {
         ],
     )?;
 
+    // RFC 7692 §7.2.3 as frames of the target: 0 is compressed text, 4 goes on, 0x80 ends.
+    write(
+        "deflate",
+        &[
+            ("hello", b"\x02\x07\x80\x07\xf2\x48\xcd\xc9\xc9\x07\x00"),
+            (
+                "hello_in_fragments",
+                b"\x01\x04\x00\x03\xf2\x48\xcd\x84\x04\xc9\xc9\x07\x00",
+            ),
+            (
+                "hello_again",
+                b"\x02\x07\x80\x07\xf2\x48\xcd\xc9\xc9\x07\x00\x80\x05\xf2\x00\x11\x00\x00",
+            ),
+            (
+                "hello_stored",
+                b"\x00\x07\x82\x0b\x00\x05\x00\xfa\xff\x48\x65\x6c\x6c\x6f\x00",
+            ),
+            (
+                "hello_final",
+                b"\x0a\x07\x80\x08\xf3\x48\xcd\xc9\xc9\x07\x00\x00",
+            ),
+            (
+                "hello_in_two_blocks",
+                b"\x06\x00\x80\x0d\xf2\x48\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00",
+            ),
+            ("empty", b"\x00\x07\x80\x01\x00\x80\x00\x80\x02\x02\x00"),
+            (
+                "distance_before_the_start",
+                b"\x00\x07\x80\x05\xf2\x00\x11\x00\x00",
+            ),
+            (
+                "plain_between",
+                b"\x22\x07\xc0\x02hi\x80\x07\xf2\x48\xcd\xc9\xc9\x07\x00",
+            ),
+        ],
+    )?;
+    write(
+        "extensions",
+        &[
+            ("browser", b"permessage-deflate; client_max_window_bits"),
+            (
+                "all",
+                b"permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
+                  server_max_window_bits=10; client_max_window_bits=\"11\"",
+            ),
+            (
+                "several",
+                b"permessage-deflate; server_max_window_bits=16, x; a=\"\\b\", permessage-deflate\n\
+                  permessage-deflate; server_no_context_takeover",
+            ),
+            ("malformed", b"permessage-deflate; a=\"b c\"\npermessage-deflate;;\n,"),
+        ],
+    )?;
+
     // RFC 6455 §1.3, behind the two bytes that choose limits and cuts.
     let example = "GET /chat HTTP/1.1\r\nHost: server.example.com\r\nUpgrade: websocket\r\n\
         Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\

@@ -5,11 +5,13 @@
 #![forbid(unsafe_code)]
 
 mod connection;
+mod deflate;
 mod frame;
 mod handshake_client;
 mod handshake_server;
 
 pub use connection::connection;
+pub use deflate::{deflate, extensions};
 pub use frame::frame;
 pub use handshake_client::handshake_client;
 pub use handshake_server::handshake_server;

@@ -30,6 +30,16 @@ fn handshake_client() {
 }
 
 #[test]
+fn deflate() {
+    replay("deflate", sockeye_fuzz::deflate);
+}
+
+#[test]
+fn extensions() {
+    replay("extensions", sockeye_fuzz::extensions);
+}
+
+#[test]
 fn connection() {
     replay("connection", sockeye_fuzz::connection);
 }

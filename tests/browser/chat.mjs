@@ -23,8 +23,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  await tabs.close();
-  await server.stop();
+  await tabs.close().finally(() => server.stop());
 });
 
 // --- What a person does and sees.
@@ -184,18 +183,40 @@ test('earlier messages are fetched, in order and none twice', { timeout }, async
   await hears(bo, 'message 70');
   assert.deepEqual(await texts(bo), expected.slice(20));
   const first = message(bo, /^message 21$/);
-  await first.scrollIntoViewIfNeeded();
+  await bo.locator('#older').scrollIntoViewIfNeeded();
+  const { y } = await first.boundingBox();
   await bo.locator('#older').click();
   await message(bo, /^message 1$/).waitFor();
   await bo.locator('#older').waitFor({ state: 'hidden' });
   assert.deepEqual(await texts(bo), expected);
   // Whoever reads something keeps it before their eyes.
+  assert.ok(Math.abs((await first.boundingBox()).y - y) < 60, 'what was read stays where it was');
   await say(ana, 'meanwhile');
   await bo.locator('#latest', { hasText: '1 new' }).waitFor();
-  assert.ok(await first.isVisible());
+  assert.ok(Math.abs((await first.boundingBox()).y - y) < 60, 'and while others write');
   await screenshot(bo, 'chat-history');
   await bo.locator('#latest').click();
   await bo.locator('#latest').waitFor({ state: 'hidden' });
+});
+
+test('whoever enters while others write has everything once, and in order', { timeout }, async (context) => {
+  // Far away, so that messages come between joining and asking for what was before.
+  const far = await Door.to(server.port, { delay: 50 });
+  context.after(() => far.shut());
+  const ana = await enter('ana', 'lobby');
+  const expected = [];
+  const write = async () => {
+    expected.push(`message ${expected.length + 1}`);
+    await say(ana, expected.at(-1));
+  };
+  let bo = null;
+  const entering = enter('bo', 'lobby', { base: far.page }).then((page) => (bo = page));
+  while (bo === null && expected.length < 150) await write();
+  await entering;
+  await write();
+  await message(bo, expected.at(-1)).last().waitFor();
+  assert.deepEqual(await texts(bo), expected.slice(-(await texts(bo)).length));
+  assert.ok((await texts(bo)).length >= Math.min(expected.length, 50));
 });
 
 // --- What comes back.
@@ -223,9 +244,10 @@ test('a reload brings back what was missed, and what was read before', { timeout
   await hears(ana, 'live again');
 });
 
-test('a lost connection comes back with what was missed, and sends what waited', { timeout }, async () => {
+test('a lost connection comes back with what was missed, and sends what waited', { timeout }, async (context) => {
   tabs.tolerate(NO_SERVER);
   const door = await Door.to(server.port);
+  context.after(() => door.shut());
   const ana = await enter('ana', 'lobby', { base: door.page });
   const bo = await enter('bo', 'lobby');
   await say(bo, 'before');
@@ -238,15 +260,14 @@ test('a lost connection comes back with what was missed, and sends what waited',
   await ana.locator('#link-notice', { hasText: /The connection was lost\. Trying again/ }).waitFor();
   await screenshot(ana, 'chat-reconnecting');
   await door.open();
-  await ana.locator('#link-notice button').click().catch(() => {}); // It may have come back by itself.
+  // It may have come back by itself: then the button is hidden, and does nothing.
+  await ana.locator('#link-notice button').evaluate((button) => button.click());
   for (const page of [ana, bo]) {
     await hears(page, 'written while away');
     assert.deepEqual(await texts(page), ['before', 'missed', 'written while away']);
   }
   assert.equal(await ana.locator('#link-notice').isVisible(), false);
   assert.equal(await ana.locator('.divider.gap').count(), 0);
-  await tabs.close();
-  await door.shut();
 });
 
 test('a server that restarts is told, waited for, and found again', { timeout }, async () => {
@@ -270,9 +291,11 @@ test('a server that restarts is told, waited for, and found again', { timeout },
 });
 
 test('the same person in another window takes over, and the first says so', { timeout }, async () => {
+  const bo = await enter('bo', 'lobby');
   const ana = await enter('ana', 'lobby');
   await say(ana, 'first window');
   await hears(ana, 'first window');
+  await ana.waitForFunction(() => sessionStorage.length > 0);
   const session = await ana.evaluate(() => JSON.stringify(sessionStorage));
   const other = await tabs.again(ana.context(), server.page);
   await other.evaluate((session) => Object.assign(sessionStorage, JSON.parse(session)), session);
@@ -281,7 +304,8 @@ test('the same person in another window takes over, and the first says so', { ti
   const notice = ana.locator('#link-notice', { hasText: 'You are signed in from another window' });
   await notice.waitFor();
   await screenshot(ana, 'chat-replaced');
-  await other.close();
+  await other.locator('#sign-out').click();
+  await bo.locator('#subtitle', { hasText: '1 person here' }).waitFor();
   await notice.getByRole('button').click();
   await say(ana, 'mine again');
   await hears(ana, 'mine again');

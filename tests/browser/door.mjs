@@ -1,17 +1,19 @@
 // A TCP door before a server: shut, its connections break and new ones fail, while the
-// server goes on.
+// server goes on. With a `delay` (ms) it makes the server seem far away.
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 
 export class Door {
   #target;
+  #delay;
   #server;
   #sockets = new Set();
   port;
 
-  static async to(port) {
+  static async to(port, { delay = 0 } = {}) {
     const door = new Door();
     door.#target = port;
+    door.#delay = delay;
     await door.open();
     return door;
   }
@@ -26,11 +28,12 @@ export class Door {
       for (const [one, other] of [[outside, inside], [inside, outside]]) {
         this.#sockets.add(one);
         one.on('error', () => {});
+        const later = (act) => setTimeout(act, this.#delay);
+        one.on('data', (piece) => later(() => other.write(piece)));
         one.on('close', () => {
           this.#sockets.delete(one);
-          other.destroy();
+          later(() => other.end());
         });
-        one.pipe(other);
       }
     });
     this.#server.listen(this.port ?? 0, '127.0.0.1');
@@ -39,6 +42,7 @@ export class Door {
   }
 
   async shut() {
+    if (!this.#server.listening) return;
     const closed = once(this.#server, 'close');
     this.#server.close();
     for (const socket of this.#sockets) socket.resetAndDestroy();

@@ -31,8 +31,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  await tabs.close();
-  await server.stop();
+  await tabs.close().finally(() => server.stop());
 });
 
 // Sends through the page's own form and returns what came back on the wire.

@@ -116,3 +116,103 @@ test('their server: a lost connection is a failure in one sentence', { timeout }
   assert.notEqual(code, 0);
   assert.notEqual(stderr.trim(), '');
 });
+
+const TEXT = 'compression finds again what it has seen '.repeat(50);
+
+// What our side is told, and what theirs is.
+const SETTINGS = [
+  ['--deflate', {}],
+  ['--deflate=window=9,min=1', { serverNoContextTakeover: true, clientNoContextTakeover: true }],
+  ['--deflate=takeover,window=15,min=1', {}],
+  ['--deflate=takeover,window=15,level=9', { serverMaxWindowBits: 9, clientMaxWindowBits: 10 }],
+  ['--deflate=send-takeover,receive-window=8', { serverMaxWindowBits: 9 }],
+];
+
+// The first byte and the length of each frame that the peer receives.
+function tap(socket) {
+  let wire = Buffer.alloc(0);
+  socket._socket.prependListener('data', (chunk) => (wire = Buffer.concat([wire, chunk])));
+  return () => {
+    const frames = [];
+    for (let at = 0; at < wire.length; ) {
+      const [first, second] = wire.subarray(at);
+      at += 2;
+      let length = second & 0x7f;
+      if (length === 126) [length, at] = [wire.readUInt16BE(at), at + 2];
+      else if (length === 127) [length, at] = [Number(wire.readBigUInt64BE(at)), at + 8];
+      at += (second & 0x80 ? 4 : 0) + length;
+      frames.push([first, length]);
+    }
+    wire = Buffer.alloc(0);
+    return frames;
+  };
+}
+
+// `takeover`: whether we refer to earlier messages.
+async function compressed(socket, takeover) {
+  assert.match(socket.extensions, /permessage-deflate/);
+  const frames = tap(socket);
+  await exchange(socket);
+  frames();
+  for (let count = 0; count < 3; count++) {
+    const answer = once(socket, 'message');
+    socket.send(TEXT);
+    assert.equal(String((await answer)[0]), TEXT);
+  }
+  const received = frames();
+  assert.deepEqual(received.map(([first]) => first), [0xc1, 0xc1, 0xc1]);
+  const lengths = received.map(([, length]) => length);
+  assert.ok(Math.max(...lengths) < TEXT.length / 4, `${lengths}`);
+  assert.ok(takeover ? lengths[1] < lengths[0] : lengths[1] === lengths[0], `${lengths}`);
+}
+
+test('their client: both directions are compressed', { timeout }, async () => {
+  for (const [flag, parameters] of SETTINGS) {
+    const deflating = await startServer(flag);
+    try {
+      const socket = new WebSocket(deflating.url, { perMessageDeflate: { threshold: 0, ...parameters } });
+      await once(socket, 'open');
+      await compressed(socket, flag.includes('takeover'));
+      socket.terminate();
+    } finally {
+      await deflating.stop();
+    }
+  }
+});
+
+test('their server: both directions are compressed', { timeout }, async () => {
+  for (const [flag, parameters] of SETTINGS) {
+    const options = { perMessageDeflate: { threshold: 0, ...parameters } };
+    const listening = new WebSocketServer({ host: '127.0.0.1', port: 0, ...options });
+    try {
+      await once(listening, 'listening');
+      const visited = once(listening, 'connection').then(async ([socket]) => {
+        await compressed(socket, flag.includes('takeover'));
+        socket.close(1000);
+      });
+      const { ended } = run('--connect', `ws://127.0.0.1:${listening.address().port}/`, flag);
+      const [{ code, stderr }] = await Promise.all([ended, visited]);
+      assert.equal(code, 0, stderr);
+    } finally {
+      listening.close();
+      listening.clients.forEach((socket) => socket.terminate());
+    }
+  }
+});
+
+test('their client: who does not ask is not compressed to', { timeout }, async () => {
+  const deflating = await startServer('--deflate');
+  try {
+    const socket = new WebSocket(deflating.url, { perMessageDeflate: false });
+    await once(socket, 'open');
+    assert.equal(socket.extensions, '');
+    const frames = tap(socket);
+    const answer = once(socket, 'message');
+    socket.send(TEXT);
+    assert.equal(String((await answer)[0]), TEXT);
+    assert.deepEqual(frames().map(([first]) => first), [0x81]);
+    socket.terminate();
+  } finally {
+    await deflating.stop();
+  }
+});

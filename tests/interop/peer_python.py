@@ -13,6 +13,7 @@ from typing import Any
 import certificate
 import echo
 from websockets.exceptions import ConnectionClosed
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory, ServerPerMessageDeflateFactory
 from websockets.http11 import Request, Response
 from websockets.sync.client import ClientConnection, connect
 from websockets.sync.server import Server, ServerConnection, serve
@@ -215,6 +216,118 @@ class AsServerOverTls(AsServer):
         cls.flags = ["--tls-roots", str(made.chain)]
         cls.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         cls.context.load_cert_chain(made.chain, made.key)
+
+
+TEXT = "compression finds again what it has seen " * 50
+"""What compresses well."""
+
+SETTINGS: list[tuple[str, dict[str, Any]]] = [
+    ("--deflate", {}),
+    ("--deflate=window=9,min=1", {"server_no_context_takeover": True, "client_no_context_takeover": True}),
+    ("--deflate=takeover,window=15,min=1", {}),
+    ("--deflate=takeover,window=15,level=9", {"server_max_window_bits": 9, "client_max_window_bits": 10}),
+    ("--deflate=send-takeover,receive-window=9", {"server_max_window_bits": 9}),
+]
+"""What our side is told, and what theirs asks for."""
+
+
+class Compression(unittest.TestCase):
+    """Negotiated, used in both directions, and seen on the wire."""
+
+    def check(self, peer: ClientConnection | ServerConnection, takeover: bool) -> None:
+        """`takeover`: whether we refer to earlier messages."""
+        self.assertEqual([extension.name for extension in peer.protocol.extensions], ["permessage-deflate"])
+        received, sent = tap(peer)
+        exchange(self, peer)
+        received.clear()
+        sent.clear()
+        for fragments in ([TEXT], [TEXT], [TEXT[:100], "", TEXT[100:]]):
+            peer.send(fragments if len(fragments) > 1 else fragments[0])
+            self.assertEqual(peer.recv(timeout=echo.PATIENCE), TEXT)
+        theirs, ours = frames(sent), frames(received)
+        self.assertEqual([first for first, _ in theirs if first & 0x0F], [0xC1, 0xC1, 0x41])
+        self.assertEqual([first for first, _ in ours], [0xC1, 0xC1, 0xC1])
+        lengths = [length for _, length in ours]
+        self.assertLess(max(lengths), len(TEXT) // 4)
+        if takeover:
+            self.assertLess(lengths[1], lengths[0])
+        else:
+            self.assertEqual(lengths[1], lengths[0])
+
+    def test_their_client(self) -> None:
+        for flag, parameters in SETTINGS:
+            with self.subTest(flag, **parameters), echo.Server(flag) as server:
+                offer = ClientPerMessageDeflateFactory(**{"client_max_window_bits": True, **parameters})
+                options = {"max_size": LIMIT, "open_timeout": echo.PATIENCE, "proxy": None}
+                with connect(server.url, compression=None, extensions=[offer], **options) as client:
+                    self.check(client, "takeover" in flag)
+
+    def test_their_server(self) -> None:
+        for flag, parameters in SETTINGS:
+            faults: list[BaseException] = []
+
+            def watched(peer: ServerConnection) -> None:
+                try:
+                    self.check(peer, "takeover" in flag)
+                except BaseException as fault:
+                    faults.append(fault)
+                    raise
+
+            # A server may ask of a client only what that offers.
+            accept = ServerPerMessageDeflateFactory(**parameters)
+            options = {"max_size": LIMIT, "compression": None, "extensions": [accept]}
+            with self.subTest(flag, **parameters), serve(watched, "127.0.0.1", 0, **options) as server:
+                thread = threading.Thread(target=server.serve_forever)
+                thread.start()
+                try:
+                    done = echo.run("--connect", f"ws://{address(server)}/", flag)
+                finally:
+                    server.shutdown()
+                    thread.join()
+                self.assertEqual(faults, [])
+                self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_who_does_not_ask_is_not_compressed_to(self) -> None:
+        with echo.Server("--deflate") as server:
+            with connect(server.url, compression=None, proxy=None) as client:
+                self.assertEqual(client.protocol.extensions, [])
+                received, _ = tap(client)
+                client.send(TEXT)
+                self.assertEqual(client.recv(timeout=echo.PATIENCE), TEXT)
+                self.assertEqual([first for first, _ in frames(received)], [0x81])
+
+
+def tap(peer: ClientConnection | ServerConnection) -> tuple[bytearray, bytearray]:
+    """What the peer receives and sends from here on, as it is on the wire."""
+    received, sent = bytearray(), bytearray()
+    receive_data, data_to_send = peer.protocol.receive_data, peer.protocol.data_to_send
+
+    def receiving(data: bytes) -> None:
+        received.extend(data)
+        receive_data(data)
+
+    def sending() -> list[bytes]:
+        writes = data_to_send()
+        sent.extend(b"".join(writes))
+        return writes
+
+    peer.protocol.receive_data, peer.protocol.data_to_send = receiving, sending
+    return received, sent
+
+
+def frames(wire: bytearray) -> list[tuple[int, int]]:
+    """The first byte of each frame, and how long its payload is."""
+    found, at = [], 0
+    while at < len(wire):
+        first, second = wire[at], wire[at + 1]
+        at += 2
+        length = second & 0x7F
+        extended = {126: 2, 127: 8}.get(length, 0)
+        if extended:
+            length = int.from_bytes(wire[at : at + extended])
+        at += extended + (4 if second & 0x80 else 0) + length
+        found.append((first, length))
+    return found
 
 
 def address(server: Server) -> str:

@@ -69,7 +69,14 @@ impl Client {
 
     /// Sends as it is.
     pub fn send(&mut self, request: &Value) {
-        self.ws.send(request.to_string().as_str()).expect("open");
+        assert!(self.try_send(request), "closed: {:?}", self.ws.closed());
+    }
+
+    /// Sends as it is, unless the connection is closing.
+    pub fn try_send(&mut self, request: &Value) -> bool {
+        let sent = self.ws.send(request.to_string().as_str());
+        // Others may be waited for before this connection is read again.
+        sent.and_then(|()| self.ws.flush()).is_ok()
     }
 
     /// Sends a request with an `id` of its own, and waits for its answer.

@@ -1,6 +1,6 @@
 //! What the tests with two parties share: the adapters under one trait, a server on a
-//! free port, a peer that writes and reads the wire by hand; and, with the feature
-//! `redis`, the programs as processes with a Redis of their own.
+//! free port, a peer that writes and reads the wire by hand, the programs as processes;
+//! and, with the feature `redis`, a Redis of their own.
 
 #![forbid(unsafe_code)]
 
@@ -10,9 +10,7 @@ pub mod adapter;
 pub mod authority;
 #[cfg(feature = "redis")]
 pub mod chat;
-#[cfg(feature = "redis")]
 pub mod process;
-#[cfg(feature = "redis")]
 pub mod program;
 #[cfg(feature = "redis")]
 pub mod redis;

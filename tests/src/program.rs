@@ -6,13 +6,18 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::env;
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
 use std::thread;
+use std::time::Instant;
 
 use crate::process::{Signal, signal, wait};
 use crate::wire::PATIENCE;
+
+/// The program that connects; all others listen.
+const CLIENT: &str = "sockeye";
 
 /// A program that listens. Killed when it is dropped.
 pub struct Program {
@@ -97,6 +102,42 @@ impl Program {
         format!("ws://{}{path}", self.address)
     }
 
+    /// What it answers to a GET: the status, and the body.
+    #[must_use]
+    pub fn get(&self, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(self.address).expect("it listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("it reads");
+        let mut response = String::new();
+        stream.read_to_string(&mut response).expect("it answers");
+        let (head, body) = response.split_once("\r\n\r\n").expect("a response");
+        let status = head
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok());
+        (status.expect("a status"), body.to_owned())
+    }
+
+    /// Whether it says that it does without its store.
+    #[must_use]
+    pub fn is_degraded(&self) -> bool {
+        let (status, body) = self.get("/readyz");
+        assert_eq!(status, 200, "{body}");
+        body.contains("\"degraded\":true")
+    }
+
+    /// Waits until it does, or does not.
+    pub fn wait_degraded(&self, is_degraded: bool, patience: Duration) {
+        let until = Instant::now() + patience;
+        while self.is_degraded() != is_degraded {
+            assert!(Instant::now() < until, "degraded stays {}", !is_degraded);
+            // Nothing but this answer tells of it.
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// What it has logged.
     #[must_use]
     pub fn log(&self) -> String {
@@ -109,9 +150,14 @@ impl Program {
         self.child.wait().expect("a process of ours");
     }
 
+    /// Sends it a signal.
+    pub fn signal(&self, wanted: Signal) {
+        signal(&self.child, wanted);
+    }
+
     /// Asks it to end.
     pub fn terminate(&self) {
-        signal(&self.child, Signal::TERM);
+        self.signal(Signal::TERM);
     }
 
     /// Waits for its end.
@@ -145,7 +191,7 @@ impl Drop for Program {
 fn command(name: &str, args: &[&str]) -> Command {
     let mut command = Command::new(built(name));
     command.args(args).stdin(Stdio::null());
-    if !args.contains(&"--listen") {
+    if name != CLIENT && !args.contains(&"--listen") {
         command.args(["--listen", "127.0.0.1:0"]);
     }
     command
@@ -161,7 +207,17 @@ fn built(name: &str) -> PathBuf {
     if built.insert(name.to_owned()) {
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(cargo);
-        build.args(["build", "--quiet", "--package", name, "--bin", name]);
+        let package = if name == CLIENT { "sockeye-cli" } else { name };
+        build.args(["build", "--quiet", "--package", package, "--bin", name]);
+        // What cargo has told this test about itself is no news for build scripts: some
+        // would run again for it.
+        for (variable, _) in env::vars_os() {
+            if variable.to_string_lossy().starts_with("CARGO_PKG_")
+                || variable.to_string_lossy().starts_with("CARGO_MANIFEST_")
+            {
+                build.env_remove(variable);
+            }
+        }
         if !cfg!(debug_assertions) {
             build.arg("--release");
         }

@@ -31,7 +31,7 @@ pub async fn connect<T: Transport, C: Timer>(
     let mut opening = ClientOpening::new(request, config, host, deadline)?;
     let (opened, left_over) =
         poll_fn(|cx| poll_connect(&mut opening, &mut transport, &mut timer, cx)).await?;
-    let connection = opening.connection(timer.now());
+    let connection = opening.connection(&opened, timer.now());
     Ok(WebSocket::new(connection, left_over, transport, timer).with_opened(opened))
 }
 
@@ -103,7 +103,8 @@ pub async fn accept<T: Transport, C: Timer>(
         Answer::Accept {
             opened, left_over, ..
         } => {
-            let connection = Connection::server(config, timer.now());
+            let connection =
+                Connection::server(config, timer.now()).with_extensions(opened.extensions);
             Ok(WebSocket::new(connection, left_over, transport, timer).with_opened(opened))
         }
         Answer::Refuse { error, .. } => {

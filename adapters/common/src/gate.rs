@@ -74,10 +74,14 @@ impl<S: Service> Service for Gate<S> {
                 None
             };
             if let Some(reason) = refused {
-                return Decision::Respond(unavailable(reason));
+                return Decision::Respond(self.service.on_refusal(unavailable(reason)));
             }
         }
         admit(self.service.on_request(request, cx), &self.state)
+    }
+
+    fn on_refusal(&self, refusal: Response) -> Response {
+        self.service.on_refusal(refusal)
     }
 
     fn on_panic(&self, address: &Address, message: &str) {

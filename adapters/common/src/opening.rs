@@ -6,7 +6,7 @@ use sockeye_core::handshake::{
     Accept, ClientHandshake, ClientRequest, HandshakeError, InvalidField, Request, Response,
     Scheme, ServerHandshake, Url,
 };
-use sockeye_core::{Connection, Seed, SharedConfig, Time};
+use sockeye_core::{Config, Connection, Extensions, Seed, SharedConfig, Time};
 
 use crate::error::{AcceptError, ConnectError};
 #[cfg(feature = "tls")]
@@ -40,7 +40,7 @@ impl ConnectOptions {
     ///
     /// What cannot be sent in a header.
     pub fn request(&self, url: &Url<'_>) -> Result<ClientRequest, InvalidField> {
-        let mut request = ClientRequest::new(url);
+        let mut request = ClientRequest::new(url).offer(&self.config);
         for name in &self.subprotocols {
             request = request.subprotocol(name)?;
         }
@@ -128,6 +128,8 @@ pub struct Opened {
     pub subprotocol: Option<Box<str>>,
     /// The server's response, on a client.
     pub response: Option<Response>,
+    /// The extensions that were agreed on.
+    pub extensions: Extensions,
 }
 
 /// A client's side of the handshake.
@@ -194,6 +196,7 @@ impl ClientOpening {
             let opened = Opened {
                 subprotocol: opened.subprotocol,
                 response: Some(opened.response),
+                extensions: opened.extensions,
             };
             (opened, left_over)
         }))
@@ -223,14 +226,15 @@ impl ClientOpening {
 
     /// The connection that follows.
     #[must_use]
-    pub fn connection(&self, now: Time) -> Connection {
-        Connection::client(&self.config, &self.seed, now)
+    pub fn connection(&self, opened: &Opened, now: Time) -> Connection {
+        Connection::client(&self.config, &self.seed, now).with_extensions(opened.extensions)
     }
 }
 
 /// A server's side of the handshake, with whoever decides about the request.
 pub struct ServerOpening<F> {
     handshake: ServerHandshake,
+    config: SharedConfig,
     decide: Option<F>,
 }
 
@@ -260,6 +264,7 @@ impl<F: FnOnce(&Request<'_>) -> Result<Accept, Response>> ServerOpening<F> {
     pub fn new(config: &SharedConfig, decide: F, deadline: Time) -> Self {
         Self {
             handshake: ServerHandshake::new(config.head, deadline),
+            config: config.clone(),
             decide: Some(decide),
         }
     }
@@ -281,7 +286,8 @@ impl<F: FnOnce(&Request<'_>) -> Result<Accept, Response>> ServerOpening<F> {
             Ok(None) => None,
             Ok(Some(received)) => {
                 let left_over = input.get(received.consumed..).unwrap_or_default();
-                Some(answer(&received.request, left_over, &mut self.decide))
+                let decide = &mut self.decide;
+                Some(answer(&received.request, left_over, &self.config, decide))
             }
             Err(error) => Some(error.into()),
         })
@@ -320,6 +326,7 @@ impl From<HandshakeError> for Answer {
 fn answer(
     request: &Request<'_>,
     left_over: &[u8],
+    config: &Config,
     decide: &mut Option<impl FnOnce(&Request<'_>) -> Result<Accept, Response>>,
 ) -> Answer {
     let upgrade = match request.upgrade() {
@@ -332,17 +339,18 @@ fn answer(
         None => Err(Response::new(500)),
     };
     let accepted = decision.and_then(|accept| {
-        let response = upgrade.response(&accept);
+        let accepted = upgrade.accept(&accept, config);
         // Choosing what was not offered is a fault of the server.
-        let response = response.map_err(|_| Response::new(500))?;
-        Ok((response, accept.chosen().map(Box::from)))
+        let accepted = accepted.map_err(|_| Response::new(500))?;
+        Ok((accepted, accept.chosen().map(Box::from)))
     });
     match accepted {
-        Ok((response, subprotocol)) => Answer::Accept {
-            response,
+        Ok((accepted, subprotocol)) => Answer::Accept {
+            response: accepted.response,
             opened: Opened {
                 subprotocol,
                 response: None,
+                extensions: accepted.extensions,
             },
             left_over: left_over.into(),
         },

@@ -80,14 +80,34 @@ impl<'a> Context<'a> {
     ///
     /// As [`send`](Self::send).
     pub fn send_in_turn(&mut self, frame: &Frame) -> Result<(), SendError> {
-        let Some(peer) = &self.own.peer else {
-            return self.sender.send_frame(frame);
-        };
-        self.own.backlog = peer.take_queue(self.sender, self.own.config.hard_mark);
+        self.in_turn(frame, Peer::push_behind)
+    }
+
+    /// The same for a frame that is kept elsewhere anyway, such as in a history.
+    ///
+    /// While it waits it costs its place in the queue and not its length, so any number can be
+    /// sent at once: what was missed, for example, which may be more than the queue may hold.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send), but never because the queue is full.
+    pub fn send_kept_in_turn(&mut self, frame: &Frame) -> Result<(), SendError> {
+        self.in_turn(frame, Peer::push_kept_behind)
+    }
+
+    fn in_turn(
+        &mut self,
+        frame: &Frame,
+        push: impl FnOnce(&Peer, &Frame) -> Result<(), PeerError>,
+    ) -> Result<(), SendError> {
+        let hard_mark = self.own.config.hard_mark;
+        let is_left = self.own.peer().take_queue(self.sender, hard_mark);
+        // The session moves on what is left when there is room for it again.
+        self.own.backlog = is_left || self.sender.wants_flush();
         if !self.own.backlog {
             return self.sender.send_frame(frame);
         }
-        peer.push_behind(frame).map_err(|error| match error {
+        push(self.own.peer(), frame).map_err(|error| match error {
             PeerError::Full => SendError::Full,
             PeerError::Closed => SendError::Closing,
         })
@@ -123,6 +143,15 @@ impl<'a> Context<'a> {
     /// See [`Sender::begin`].
     pub fn begin(&mut self, kind: MessageKind) -> Result<(), SendError> {
         self.sender.begin(kind)
+    }
+
+    /// The same for a message that must not be compressed.
+    ///
+    /// # Errors
+    ///
+    /// See [`Sender::begin_uncompressed`].
+    pub fn begin_uncompressed(&mut self, kind: MessageKind) -> Result<(), SendError> {
+        self.sender.begin_uncompressed(kind)
     }
 
     /// Sends the next fragment.

@@ -24,6 +24,13 @@ pub trait Service: Send + Sync + 'static {
     /// it has its answer already.
     fn on_request(&self, request: &Request<'_>, cx: &mut Opening<'_>) -> Decision<Self::Handler>;
 
+    /// The server has refused a request by itself: one that is malformed, too late, or beyond
+    /// what the server has room for. Returns what to answer instead, in the service's own
+    /// words; the status should stay.
+    fn on_refusal(&self, refusal: Response) -> Response {
+        refusal
+    }
+
     /// The server is about to take its first connection. Called once.
     fn on_start(&self) {}
 

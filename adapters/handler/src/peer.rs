@@ -63,6 +63,8 @@ pub(crate) struct Work {
 enum Item {
     Message(OwnedMessage),
     Frame(Frame),
+    /// A frame that others keep too: it costs its place in the queue.
+    Kept(Frame),
     Close(CloseCode, Box<str>),
 }
 
@@ -274,7 +276,7 @@ impl Peer {
             // A refusal means that the connection is closing: nobody is left to hear of it.
             let _ = match items.next() {
                 Some(Item::Message(message)) => sender.send(message),
-                Some(Item::Frame(frame)) => sender.send_frame(&frame),
+                Some(Item::Frame(frame) | Item::Kept(frame)) => sender.send_frame(&frame),
                 Some(Item::Close(code, reason)) => sender.close(code, &reason),
                 None => break,
             };
@@ -292,6 +294,17 @@ impl Peer {
         let mut state = self.0.lock();
         state.admit(frame.encoded().len())?;
         state.push(Item::Frame(frame.clone()));
+        Ok(())
+    }
+
+    /// The same for a frame that is kept elsewhere too: always taken while the connection is open.
+    pub(crate) fn push_kept_behind(&self, frame: &Frame) -> Result<(), PeerError> {
+        let mut state = self.0.lock();
+        if state.stage != Stage::Open {
+            return Err(PeerError::Closed);
+        }
+        state.room = state.room.saturating_sub(cost(0));
+        state.push(Item::Kept(frame.clone()));
         Ok(())
     }
 
@@ -395,6 +408,7 @@ impl Item {
         match self {
             Self::Message(message) => cost(message.as_bytes().len()),
             Self::Frame(frame) => cost(frame.encoded().len()),
+            Self::Kept(_) => cost(0),
             Self::Close(..) => 0,
         }
     }

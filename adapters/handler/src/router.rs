@@ -316,6 +316,12 @@ impl Service for Router {
         .decide(request, cx)
     }
 
+    /// Passes through the layers around everything, the innermost first.
+    fn on_refusal(&self, refusal: Response) -> Response {
+        let layers = self.layers.iter();
+        layers.fold(refusal, |refusal, layer| layer.on_refusal(refusal))
+    }
+
     fn on_start(&self) {
         self.on_start.iter().for_each(|start| start());
         self.services().for_each(Route::start);
@@ -365,6 +371,12 @@ pub trait Layer: Send + Sync + 'static {
         cx: &mut Opening<'_>,
         next: Next<'_>,
     ) -> Decision<BoxHandler>;
+
+    /// The server has refused a request by itself; only for layers around everything. See
+    /// [`Service::on_refusal`].
+    fn on_refusal(&self, refusal: Response) -> Response {
+        refusal
+    }
 }
 
 impl<F> Layer for F

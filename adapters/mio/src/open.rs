@@ -116,7 +116,7 @@ fn accept_over(
         Answer::Accept {
             opened, left_over, ..
         } => {
-            let connection = Connection::server(config, now());
+            let connection = Connection::server(config, now()).with_extensions(opened.extensions);
             Ok(line.into_websocket(connection, left_over, opened)?)
         }
         Answer::Refuse { error, .. } => {
@@ -190,7 +190,8 @@ fn open(
     let mut opening = ClientOpening::new(request, config, host, deadline)?;
     let mut line = Line::new(stream, layer).map_err(|error| opening.failed(error))?;
     let (opened, left_over) = ask(&mut line, &mut opening)?;
-    line.into_websocket(opening.connection(now()), left_over, opened)
+    let connection = opening.connection(&opened, now());
+    line.into_websocket(connection, left_over, opened)
         .map_err(|error| opening.failed(error))
 }
 

@@ -94,12 +94,11 @@ pub struct Args {
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = duration, help_heading = "History")]
     pub history_age: Duration,
 
-    /// Bytes that a room remembers; at most half of --queue-bytes, since all of them may be
-    /// sent at once.
+    /// Bytes that a room remembers.
     #[arg(
         long,
         value_name = "BYTES",
-        default_value = "512KiB",
+        default_value = "4MiB",
         help_heading = "History"
     )]
     pub history_bytes: Bytes,
@@ -124,7 +123,7 @@ impl Args {
     ///
     /// Something that they name cannot be used.
     pub fn service(&self) -> Result<Chat, Refusal> {
-        let hub = Hub::new(self.settings()?, self.key.verifier()?, Clock::system());
+        let hub = Hub::new(self.settings(), self.key.verifier()?, Clock::system());
         let publish = self
             .publish_token
             .as_deref()
@@ -152,11 +151,8 @@ impl Args {
         run
     }
 
-    fn settings(&self) -> Result<Settings, Refusal> {
-        if self.history_bytes.0 > self.queue_bytes.0 / 2 {
-            return Err(Refusal::History);
-        }
-        Ok(Settings {
+    fn settings(&self) -> Settings {
+        Settings {
             rate: self.rate,
             burst: self.burst,
             rooms_per_connection: self.max_rooms,
@@ -168,7 +164,7 @@ impl Args {
             history_total: self.history_total.0,
             queue_bytes: self.queue_bytes.0,
             ..Settings::default()
-        })
+        }
     }
 }
 
@@ -176,8 +172,6 @@ impl Args {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// What a room remembers could not be sent.
-    History,
     /// The key cannot be used.
     Key(KeyError),
     /// The token for publishing cannot be used.
@@ -197,7 +191,6 @@ pub enum Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::History => f.write_str("--history-bytes is more than half of --queue-bytes"),
             Self::Key(error) => error.fmt(f),
             Self::PublishToken(error) => error.fmt(f),
             Self::Site(error) => error.fmt(f),
@@ -261,20 +254,15 @@ mod tests {
     fn the_flags_are_consistent_and_their_defaults_are_those_of_the_library() {
         Args::command().debug_assert();
         let args = args(&[]).expect("defaults");
-        let (ours, theirs) = (args.settings().expect("valid"), Settings::default());
+        let (ours, theirs) = (args.settings(), Settings::default());
         assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
         args.service().expect("a service");
     }
 
     #[test]
-    fn the_queue_bounds_what_the_adapter_holds_and_what_a_room_may_send_at_once() {
-        let small = args(&["--queue-bytes", "32KiB", "--history-bytes", "16KiB"]).expect("flags");
-        assert_eq!(small.run().hard_mark, Bytes(32 << 10));
-        assert_eq!(small.run().soft_mark, Bytes(32 << 10));
-        assert!(small.settings().is_ok());
-        let wrong = args(&["--queue-bytes", "32KiB"]).expect("flags");
-        let refusal = wrong.service().err().expect("refused");
-        let sentence = "--history-bytes is more than half of --queue-bytes";
-        assert_eq!(refusal.to_string(), sentence);
+    fn the_queue_bounds_what_the_adapter_holds() {
+        let small = args(&["--queue-bytes", "32KiB"]).expect("flags").run();
+        assert_eq!(small.hard_mark, Bytes(32 << 10));
+        assert_eq!(small.soft_mark, Bytes(32 << 10));
     }
 }

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use core::time::Duration;
 
 use sockeye_handler::{
-    Accept, Address, BoxHandler, Decision, Opening, Request, RouteError, Router, Service,
+    Accept, Address, BoxHandler, Decision, Opening, Request, Response, RouteError, Router, Service,
 };
 use sockeye_kit::caps::Caps;
 use sockeye_kit::clock::Ticker;
@@ -110,6 +110,10 @@ impl Service for Chat {
         // It waits for its thread: not under the lock.
         drop(ticker);
         self.hub.end();
+    }
+
+    fn on_refusal(&self, refusal: Response) -> Response {
+        self.router.on_refusal(refusal)
     }
 
     fn on_panic(&self, address: &Address, message: &str) {

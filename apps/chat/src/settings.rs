@@ -21,8 +21,7 @@ pub struct Settings {
     pub history_count: usize,
     /// How long it remembers them; 24 h.
     pub history_age: Duration,
-    /// Bytes that the messages of a room may take; 512 KiB. All of them are sent at once to who
-    /// comes back, so this is at most half of what may be queued for a connection.
+    /// Bytes that the messages of a room may take; 4 MiB.
     pub history_bytes: usize,
     /// Bytes that the messages of all rooms may take; 256 MiB.
     pub history_total: usize,
@@ -53,7 +52,7 @@ impl Default for Settings {
             connections_per_user: 10,
             history_count: 1000,
             history_age: Duration::from_secs(24 * 3600),
-            history_bytes: 512 << 10,
+            history_bytes: 4 << 20,
             history_total: 256 << 20,
             queue_bytes: 1 << 20,
             coalesce: Duration::from_millis(250),

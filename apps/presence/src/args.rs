@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn row_13_the_subcommand_makes_a_token_that_the_server_takes() {
+    fn the_subcommand_makes_a_token_that_the_server_takes() {
         let path =
             std::env::temp_dir().join(format!("sockeye-presence-key-{}", std::process::id()));
         std::fs::write(&path, "0123456789abcdef0123456789abcdef\n").expect("a file");

@@ -183,7 +183,7 @@ impl Hub {
         }
         self.with_nodes(|nodes, directory, now| {
             directory.handle_degraded(false, now);
-            nodes.handle_entered();
+            nodes.handle_entered(now);
         });
     }
 

@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn row_9_a_token_has_1_to_8192_bytes() {
+    fn a_token_has_1_to_8192_bytes() {
         let message = |jwt: &str| parse(&format!(r#"{{"jwt":"{jwt}"}}"#));
         assert_eq!(message(""), None);
         assert!(message("x").is_some());
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn row_9_nothing_else_is_a_message() {
+    fn nothing_else_is_a_message() {
         for text in [
             "",
             " ",
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn row_9_the_schema_says_what_the_parser_does() {
+    fn the_schema_says_what_the_parser_does() {
         let schema = Message::schema();
         assert_eq!(schema["required"], json!(["jwt"]));
         assert_eq!(schema["additionalProperties"], json!(false));

@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::io;
 
 use sockeye_handler::{
-    Address, BoxHandler, Decision, Opening, Request, RouteError, Router, Service, Time,
+    Address, BoxHandler, Decision, Opening, Request, Response, RouteError, Router, Service, Time,
 };
 use sockeye_kit::caps::Caps;
 use sockeye_kit::clock::{Alarm, Clock, Ticker};
@@ -182,6 +182,10 @@ impl Service for Presence {
 
     fn on_stop(&self) {
         self.stop();
+    }
+
+    fn on_refusal(&self, refusal: Response) -> Response {
+        self.router.on_refusal(refusal)
     }
 
     fn on_panic(&self, address: &Address, message: &str) {

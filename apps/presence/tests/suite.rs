@@ -4,6 +4,8 @@
 
 #[path = "suite/bench.rs"]
 mod bench;
+#[path = "suite/drain.rs"]
+mod drain;
 #[path = "suite/echo.rs"]
 mod echo;
 #[path = "suite/reading.rs"]

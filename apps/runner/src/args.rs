@@ -11,6 +11,8 @@ use clap::{CommandFactory, Parser, ValueEnum};
 use sockeye_common::tls::{TlsClient, TlsServer};
 use sockeye_handler::{Config, SharedConfig};
 
+#[cfg(feature = "deflate")]
+use crate::deflate::Compression;
 use crate::failure::Failure;
 use crate::value::{Bytes, Interval, duration};
 
@@ -67,6 +69,22 @@ pub struct Args {
     #[cfg(feature = "tls")]
     #[arg(long, value_name = "FILE", help_heading = "TLS")]
     pub tls_roots: Option<PathBuf>,
+
+    /// Compress messages, if the peer agrees: a list of `takeover`, `window=BITS`,
+    /// `level=N` and `min=BYTES`.
+    ///
+    /// `--deflate` alone means window=12,level=1,min=256. The first two may stand for one
+    /// direction, as in `send-takeover,receive-window=10`. With `takeover` messages refer
+    /// to earlier ones: shorter, but each connection then holds memory for it.
+    #[cfg(feature = "deflate")]
+    #[arg(
+        long,
+        value_name = "PARAMETERS",
+        num_args = 0..=1,
+        default_missing_value = "",
+        require_equals = true
+    )]
+    pub deflate: Option<Compression>,
 
     /// Connections at a time; upgrades beyond that are answered with 503.
     #[arg(
@@ -168,6 +186,10 @@ impl Args {
         config.idle_timeout = self.idle_timeout.0;
         config.write_timeout = self.write_timeout;
         config.close_timeout = self.close_timeout;
+        #[cfg(feature = "deflate")]
+        {
+            config.deflate = self.deflate.map(|given| given.0);
+        }
         config.share().map_err(Failure::Config)
     }
 

@@ -47,6 +47,8 @@ mod args;
 mod async_std;
 #[cfg(feature = "async")]
 mod asynchronous;
+#[cfg(feature = "deflate")]
+mod deflate;
 mod escape;
 mod failure;
 mod log;
@@ -68,6 +70,8 @@ use sockeye_common::Shutdown;
 use sockeye_handler::{CloseCode, OwnedMessage, Service};
 
 pub use args::{Adapter, Args, parse};
+#[cfg(feature = "deflate")]
+pub use deflate::Compression;
 pub use escape::Escaped;
 pub use signals::on_stop;
 pub use value::{Bytes, Interval, duration};

@@ -54,8 +54,9 @@ pub struct Job {
     pub messages: usize,
 }
 
-impl fmt::Display for Job {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Job {
+    /// What is done, without the length.
+    pub fn task(&self) -> String {
         let task = match self.task {
             Task::Receive => "receive",
             Task::Echo => "receive and answer",
@@ -71,15 +72,25 @@ impl fmt::Display for Job {
             Content::Ascii => "ASCII",
             Content::Multibyte => "multi-byte",
         };
-        write!(f, "{task}, {content}")?;
-        if let Task::Send { per_flush, .. } = self.task {
-            write!(f, ", {per_flush} per flush")?;
+        match self.task {
+            Task::Send { per_flush, .. } => format!("{task}, {content}, {per_flush} per flush"),
+            _ => format!("{task}, {content}"),
         }
+    }
+
+    /// The length of each payload.
+    pub fn length(&self) -> String {
         match self.len {
-            len if len >= 1 << 20 => write!(f, ", {} MiB", len >> 20),
-            len if len >= 1 << 10 => write!(f, ", {} KiB", len >> 10),
-            len => write!(f, ", {len} B"),
+            len if len >= 1 << 20 => format!("{} MiB", len >> 20),
+            len if len >= 1 << 10 => format!("{} KiB", len >> 10),
+            len => format!("{len} B"),
         }
+    }
+}
+
+impl fmt::Display for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {}", self.task(), self.length())
     }
 }
 

@@ -4,12 +4,17 @@ mod fastwebsockets;
 mod job;
 mod memcpy;
 mod memory;
+mod peers;
 mod session;
 mod sockeye;
 mod tungstenite;
 
+use std::io;
+
 use crate::measure::{Samples, cpu_time};
-use crate::wire;
+use crate::peers::Peer;
+use crate::plot::{self, Bar, Whose};
+use crate::{report, wire};
 pub use job::{Content, Job, Role, Task};
 use job::{Material, Tally};
 use memory::{Memory, Window};
@@ -45,6 +50,12 @@ const CONTENDERS: &[&dyn Contender] = &[
     &Handled::Linear,
     &tungstenite::Tungstenite,
     &fastwebsockets::Fastwebsockets,
+    &Peer::TokioTungstenite,
+    &Peer::TokioWebsockets,
+    &Peer::Sockudo,
+    &Peer::Yawc,
+    &Peer::WebSocket,
+    &Peer::Soketto,
     &memcpy::Memcpy,
 ];
 
@@ -57,10 +68,12 @@ pub struct Options {
     pub only: String,
     /// A fraction of the messages.
     pub quick: bool,
+    /// Put the tables and a picture into the documentation.
+    pub write: bool,
 }
 
-/// Measures every row and prints it. False: no row, or no contender, has such a name.
-pub fn run(options: &Options) -> bool {
+/// Measures every row and prints the tables. False: no row, or no contender, has such a name.
+pub fn run(options: &Options) -> io::Result<bool> {
     let contenders: Vec<&dyn Contender> = CONTENDERS
         .iter()
         .copied()
@@ -69,16 +82,31 @@ pub fn run(options: &Options) -> bool {
     let mut jobs = jobs();
     jobs.retain(|job| job.to_string().contains(&options.filter));
     if contenders.is_empty() || jobs.is_empty() {
-        return false;
+        return Ok(false);
     }
-    println!("{}", header(&contenders));
+    let mut results = Vec::new();
     for mut job in jobs {
         if options.quick {
             job.messages = job.messages.div_ceil(20);
         }
-        println!("{}", row(&job, &measure(&job, &contenders, options.rounds)));
+        eprintln!("{job}");
+        results.push((job, measure(&job, &contenders, options.rounds)));
     }
-    true
+    let tables = tables(results);
+    let text: Vec<String> = tables
+        .iter()
+        .map(|table| table.render(&contenders))
+        .collect();
+    let text = text.join("\n\n");
+    println!("{text}");
+    if options.write {
+        report::write("codec", &format!("{text}\n\n{}.", report::circumstances()))?;
+        for (table, name) in tables.iter().zip(["codec-receive"]) {
+            let title = format!("{}, in memory: CPU time per message", table.jobs[0]);
+            plot::bars(name, &title, table.bars(&contenders))?;
+        }
+    }
+    Ok(true)
 }
 
 /// Does one job once, with one contender. `None` if it failed.
@@ -178,31 +206,88 @@ fn jobs() -> Vec<Job> {
     jobs
 }
 
-fn header(contenders: &[&dyn Contender]) -> String {
-    let names: Vec<&str> = contenders
-        .iter()
-        .map(|contender| contender.name())
-        .collect();
-    let rules = vec!["--:"; names.len()].join("|");
-    format!("| ns per message | {} |\n|---|{rules}|", names.join(" | "))
+/// One task with one kind of content: a row for each contender, a column for each length.
+struct Table {
+    jobs: Vec<Job>,
+    samples: Vec<Vec<Samples>>,
 }
 
-fn row(job: &Job, samples: &[Samples]) -> String {
+/// Puts what differs in nothing but the length side by side.
+fn tables(results: Vec<(Job, Vec<Samples>)>) -> Vec<Table> {
+    let mut tables: Vec<Table> = Vec::new();
+    for (job, samples) in results {
+        let fits = |table: &&mut Table| table.jobs[0].task() == job.task();
+        if let Some(table) = tables.last_mut().filter(fits) {
+            table.jobs.push(job);
+            table.samples.push(samples);
+        } else {
+            tables.push(Table {
+                jobs: vec![job],
+                samples: vec![samples],
+            });
+        }
+    }
+    tables
+}
+
+impl Table {
+    fn render(&self, contenders: &[&dyn Contender]) -> String {
+        let lengths: Vec<String> = self.jobs.iter().map(|job| job.length()).collect();
+        let rules = vec!["--:"; lengths.len()].join("|");
+        let task = self.jobs[0].task();
+        let mut lines = vec![format!(
+            "| {task}, ns | {} |\n|---|{rules}|",
+            lengths.join(" | ")
+        )];
+        for (at, contender) in contenders.iter().enumerate() {
+            let cells: Vec<String> = self.samples.iter().map(|row| cell(row, at)).collect();
+            if cells.iter().any(|cell| cell != NOTHING) {
+                lines.push(format!("| {} | {} |", contender.name(), cells.join(" | ")));
+            }
+        }
+        lines.join("\n")
+    }
+
+    /// The first column as a picture.
+    fn bars(&self, contenders: &[&dyn Contender]) -> Vec<Bar> {
+        let bar = |(contender, samples): (&&dyn Contender, &Samples)| {
+            let value = samples.median()?;
+            let name = contender.name();
+            Some(Bar {
+                name: name.into(),
+                whose: match name {
+                    _ if contender.is_floor() => Whose::Floor,
+                    name if name.starts_with("sockeye") => Whose::Ours,
+                    _ => Whose::Others,
+                },
+                value,
+                label: format!("{value:.0} ns"),
+            })
+        };
+        contenders
+            .iter()
+            .zip(&self.samples[0])
+            .filter_map(bar)
+            .collect()
+    }
+}
+
+const NOTHING: &str = "–";
+
+/// The median, its spread, and how many times the first contender's it is.
+fn cell(samples: &[Samples], at: usize) -> String {
     let first = samples.first().and_then(Samples::median);
-    let cells: Vec<String> = samples
-        .iter()
-        .map(
-            |samples| match (samples.median(), samples.spread(), first) {
-                (Some(median), Some(spread), Some(first)) => {
-                    format!(
-                        "{median:.1} ±{:.0} % ({:.2}x)",
-                        spread * 100.0,
-                        median / first
-                    )
-                }
-                _ => "–".into(),
-            },
-        )
-        .collect();
-    format!("| {job} | {} |", cells.join(" | "))
+    let (median, spread) = (samples[at].median(), samples[at].spread());
+    match (median, spread, first) {
+        (Some(median), Some(spread), Some(first)) => {
+            let shown = match median {
+                ns if ns >= 20e3 => format!("{:.1} µs", ns / 1e3),
+                ns if ns >= 100.0 => format!("{ns:.0}"),
+                ns => format!("{ns:.1}"),
+            };
+            let ratio = median / first;
+            format!("{shown} ±{:.0} % ({ratio:.2}x)", spread * 100.0)
+        }
+        _ => NOTHING.into(),
+    }
 }

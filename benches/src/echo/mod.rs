@@ -4,12 +4,13 @@ pub mod load;
 
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::floor::Ground;
 use crate::measure::Samples;
-use crate::program::{self, Program, Server, Worker, pinned};
+use crate::plot::{self, Bar};
+use crate::program::{self, Built, Program, Server, Worker, pinned};
 use crate::report;
 use load::Load;
 
@@ -77,13 +78,10 @@ struct Cell {
 
 /// Measures, and prints the table.
 pub fn run(options: &Options) -> io::Result<()> {
-    let echo = match &options.echo {
-        Some(path) => path.clone(),
-        None => program::sockeye("sockeye-echo")?,
-    };
     let programs: Vec<Program> = Program::all()
         .filter(|program| program.to_string().contains(&options.only))
         .collect();
+    let built = Built::new(options.echo.as_deref(), programs.contains(&Program::Uring))?;
     let mut loads = loads(options.time);
     loads.retain(|load| load.to_string().contains(&options.filter));
     if options.quick {
@@ -91,16 +89,22 @@ pub fn run(options: &Options) -> io::Result<()> {
     }
     let mut text = Vec::new();
     for load in loads {
+        eprintln!("{load}");
         let mut cells = vec![Cell::default(); programs.len()];
         for round in 0..options.rounds {
             for turn in 0..programs.len() {
                 let row = (turn + round) % programs.len();
-                measure(programs[row], &echo, load, &mut cells[row])?;
+                measure(programs[row], &built, load, &mut cells[row])?;
             }
         }
         let table = render(load, &programs, &cells);
         println!("{table}\n");
         text.push(table);
+        if options.write {
+            let name = format!("echo-{}x{}x{}", load.connections, load.len, load.depth);
+            let title = format!("echo over loopback, {load}: CPU time of the server per message");
+            plot::bars(&name, &title, bars(&programs, &cells))?;
+        }
     }
     if options.write {
         let text = text.join("\n\n");
@@ -109,12 +113,18 @@ pub fn run(options: &Options) -> io::Result<()> {
     Ok(())
 }
 
-fn measure(program: Program, echo: &Path, load: Load, cell: &mut Cell) -> io::Result<()> {
-    let Some(command) = program.command(echo, None, Some(1))? else {
+fn measure(program: Program, built: &Built, load: Load, cell: &mut Cell) -> io::Result<()> {
+    let Some(command) = program.command(built, None, Some(1))? else {
         return Ok(());
     };
     // Each has a core of its own, if there are two.
-    let server = Server::start(&mut pinned(command, 0))?;
+    let server = match Server::start(&mut pinned(command, 0)) {
+        Err(error) if program == Program::Uring => {
+            eprintln!("{program} is not measured: {error}");
+            return Ok(());
+        }
+        started => started?,
+    };
     let mut generator = program::this("load")?;
     let numbers = [
         usize::from(server.port),
@@ -136,6 +146,10 @@ fn measure(program: Program, echo: &Path, load: Load, cell: &mut Cell) -> io::Re
     let [count, passed, median, slow, cpu] = figures[..] else {
         return Err(io::Error::other(said));
     };
+    if count == 0.0 {
+        // Somebody else had the machine all the time.
+        return Ok(());
+    }
     cell.cost.push(spent / count);
     cell.rate.push(count / passed * 1e9);
     cell.median.push(median / 1e3);
@@ -143,6 +157,27 @@ fn measure(program: Program, echo: &Path, load: Load, cell: &mut Cell) -> io::Re
     cell.server.push(spent / passed);
     cell.generator.push(cpu / passed);
     Ok(())
+}
+
+fn bars(programs: &[Program], cells: &[Cell]) -> Vec<Bar> {
+    let measured = programs.iter().zip(cells);
+    let bar = |(program, cell): (&Program, &Cell)| {
+        let value = cell.cost.median()?;
+        Some(Bar {
+            name: program.to_string(),
+            whose: program.whose(),
+            value,
+            label: nanoseconds(value),
+        })
+    };
+    measured.filter_map(bar).collect()
+}
+
+fn nanoseconds(ns: f64) -> String {
+    match ns {
+        ns if ns >= 20e3 => format!("{:.1} µs", ns / 1e3),
+        ns => format!("{ns:.0} ns"),
+    }
 }
 
 /// A row for each server, with its ratio to the floor it stands on.
@@ -158,8 +193,12 @@ fn render(load: Load, programs: &[Program], cells: &[Cell]) -> String {
         "|---|--:|--:|--:|--:|--:|".into(),
     ];
     for (program, cell) in programs.iter().zip(cells) {
+        if cell.cost.median().is_none() {
+            continue;
+        }
         let ground = match program {
             Program::Floor(ground) | Program::Ours(ground) => *ground,
+            Program::Uring => Ground::Mio,
             Program::Peer(_) => Ground::Tokio,
         };
         let median = |samples: &Samples| samples.median().unwrap_or(0.0);
@@ -167,10 +206,7 @@ fn render(load: Load, programs: &[Program], cells: &[Cell]) -> String {
         let ratio = cost(Program::Floor(ground))
             .map_or_else(|| "–".into(), |floor| format!("{:.2}x", ns / floor));
         let spread = cell.cost.spread().unwrap_or(0.0) * 100.0;
-        let shown = match ns {
-            ns if ns >= 20e3 => format!("{:.1} µs", ns / 1e3),
-            ns => format!("{ns:.0} ns"),
-        };
+        let shown = nanoseconds(ns);
         let trips = match load.depth {
             1 => format!("{:.0} / {:.0} µs", median(&cell.median), median(&cell.slow)),
             _ => "–".into(),

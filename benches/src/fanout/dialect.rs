@@ -1,6 +1,6 @@
 //! How a server wants to be spoken to.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
 
 use super::load::frame;
@@ -26,7 +26,7 @@ impl Dialect {
     }
 
     /// The request that opens a connection.
-    pub fn request(self) -> String {
+    fn request(self) -> String {
         let (path, more) = match self {
             Self::Chat => ("/talking", "Sec-WebSocket-Protocol: chat.v1.json\r\n"),
             Self::SocketIo => ("/socket.io/?EIO=4&transport=websocket", ""),
@@ -38,8 +38,17 @@ impl Dialect {
         )
     }
 
-    /// Logs in and joins the room, one step after the other.
+    /// Makes the upgrade, logs in and joins the room, one step after the other.
     pub fn enter(self, stream: &mut TcpStream, name: &str) -> io::Result<()> {
+        stream.write_all(self.request().as_bytes())?;
+        let mut head = Vec::new();
+        // What follows the head is left where it is.
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(one(stream)?);
+        }
+        if !head.starts_with(b"HTTP/1.1 101 ") {
+            return Err(io::Error::other("the server refused"));
+        }
         if self == Self::SocketIo {
             // Engine.IO is open; so is the namespace then.
             hear(stream, "0{")?;
@@ -74,16 +83,18 @@ fn say(stream: &mut TcpStream, text: &str) -> io::Result<()> {
     stream.write_all(&out)
 }
 
+fn one(stream: &mut TcpStream) -> io::Result<u8> {
+    let mut byte = [0];
+    stream.read_exact(&mut byte)?;
+    Ok(byte[0])
+}
+
 /// Reads frames until one has this in it. What comes behind it is left where it is.
 fn hear(stream: &mut TcpStream, needle: &str) -> io::Result<()> {
     loop {
         let mut bytes = Vec::new();
-        let mut byte = [0];
         while frame(&bytes).is_none() {
-            if stream.read(&mut byte)? == 0 {
-                return Err(ErrorKind::UnexpectedEof.into());
-            }
-            bytes.push(byte[0]);
+            bytes.push(one(stream)?);
         }
         let text = String::from_utf8_lossy(&bytes);
         if text.contains(needle) {

@@ -118,8 +118,7 @@ impl Crowd {
     /// More members, each logged in and in the room.
     fn join(&mut self, count: usize) -> io::Result<()> {
         for number in self.members.len()..self.members.len() + count {
-            let stream = clients::connect(self.port, number)?;
-            let mut stream = clients::open_as(stream, self.dialect.request().as_bytes())?;
+            let mut stream = clients::connect(self.port, number)?;
             self.dialect.enter(&mut stream, &format!("m{number}"))?;
             stream.set_nonblocking(true)?;
             let mut socket = TcpStream::from_std(stream);

@@ -96,7 +96,7 @@ fn peers() -> PathBuf {
 pub fn run(options: &Options) -> io::Result<()> {
     let chat = match &options.chat {
         Some(path) => path.clone(),
-        None => program::sockeye("sockeye-chat")?,
+        None => program::built(&["--package", "sockeye-chat"])?,
     };
     let servers: Vec<Chat> = Chat::ALL
         .into_iter()

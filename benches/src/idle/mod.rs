@@ -10,7 +10,8 @@ use std::process::Command;
 use crate::authority::Authority;
 use crate::measure::Samples;
 use crate::peers::Peer;
-use crate::program::{self, Program, Server, Worker};
+use crate::plot::{self, Bar};
+use crate::program::{self, Built, Program, Server, Worker};
 use crate::report;
 
 /// What to measure, and how often.
@@ -31,10 +32,12 @@ pub struct Options {
 enum Manner {
     Plain,
     Tls,
+    /// With compression agreed on; the echo is long enough for it.
+    Deflate,
 }
 
 impl Manner {
-    const ALL: [Self; 2] = [Self::Plain, Self::Tls];
+    const ALL: [Self; 3] = [Self::Plain, Self::Tls, Self::Deflate];
 }
 
 impl fmt::Display for Manner {
@@ -42,6 +45,7 @@ impl fmt::Display for Manner {
         f.write_str(match self {
             Self::Plain => "plain",
             Self::Tls => "TLS",
+            Self::Deflate => "compressed",
         })
     }
 }
@@ -61,14 +65,11 @@ struct Cell {
 
 /// Measures, and prints the table.
 pub fn run(options: &Options) -> io::Result<()> {
-    let echo = match &options.echo {
-        Some(path) => path.clone(),
-        None => program::sockeye("sockeye-echo")?,
-    };
+    let built = Built::new(options.echo.as_deref(), false)?;
     let authority = Authority::make()?;
     let programs: Vec<Program> = Program::all()
-        // One loop of ours is as the others.
-        .filter(|program| *program != Program::Peer(Peer::Sockeye))
+        // They hold what the other one on tokio does, and what io_uring does for one.
+        .filter(|program| !matches!(program, Program::Uring | Program::Peer(Peer::Sockeye)))
         .filter(|program| program.to_string().contains(&options.only))
         .collect();
     let columns: Vec<(Manner, usize)> = Manner::ALL
@@ -86,11 +87,16 @@ pub fn run(options: &Options) -> io::Result<()> {
             for turn in 0..programs.len() {
                 let row = (turn + round) % programs.len();
                 let tls = (*manner == Manner::Tls).then_some(&authority);
-                let Some(mut command) = programs[row].command(&echo, tls, None)? else {
+                let Some(mut command) = programs[row].command(&built, tls, None)? else {
                     continue;
                 };
-                let command = &mut command;
-                let cost = measure(command, tls, *count)?;
+                if *manner == Manner::Deflate {
+                    if !matches!(programs[row], Program::Ours(_)) {
+                        continue;
+                    }
+                    command.arg("--deflate");
+                }
+                let cost = measure(&mut command, *manner, tls, *count)?;
                 table[row][column].fresh.push(cost.fresh);
                 table[row][column].used.push(cost.used);
             }
@@ -101,17 +107,39 @@ pub fn run(options: &Options) -> io::Result<()> {
     if options.write {
         let text = format!("{text}\n\n{}.", report::circumstances());
         report::write("idle", &text)?;
+        // The last of the plain ones.
+        let last = options.connections.len() - 1;
+        let bar = |(program, cells): (&Program, &Vec<Cell>)| {
+            let value = cells[last].used.median()?;
+            Some(Bar {
+                name: program.to_string(),
+                whose: program.whose(),
+                value,
+                label: format!("{value:.0} bytes"),
+            })
+        };
+        let bars = programs.iter().zip(&table).filter_map(bar).collect();
+        let title = format!("memory of an idle connection, of {}", columns[last].1);
+        plot::bars("idle", &title, bars)?;
     }
     Ok(())
 }
 
 /// What each of `count` connections costs a server, before and after its first echo.
-fn measure(command: &mut Command, tls: Option<&Authority>, count: usize) -> io::Result<Cost> {
+fn measure(
+    command: &mut Command,
+    manner: Manner,
+    tls: Option<&Authority>,
+    count: usize,
+) -> io::Result<Cost> {
     let server = Server::start(command)?;
     let mut clients = program::this("idle-clients")?;
     clients.arg(server.port.to_string());
     if let Some(authority) = tls {
-        clients.arg(authority.roots());
+        clients.arg("--roots").arg(authority.roots());
+    }
+    if manner == Manner::Deflate {
+        clients.arg("--deflate");
     }
     let mut clients = Worker::start(&mut clients)?;
     // Once around, so that all threads have their buffers.

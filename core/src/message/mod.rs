@@ -69,6 +69,20 @@ impl Message<'_> {
     }
 }
 
+/// A message that was not received: what a layer gives its inner handler instead.
+impl<'a> From<&'a str> for Message<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(Text(Lent::Input(text)))
+    }
+}
+
+/// As from text.
+impl<'a> From<&'a [u8]> for Message<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Self::Binary(Binary(Lent::Input(bytes)))
+    }
+}
+
 /// The payload of a received text message. Dereferences to `str`.
 pub struct Text<'a>(pub(crate) Lent<'a, str, String>);
 

@@ -68,9 +68,7 @@ impl Sender {
 
     /// Queues a fragment. RFC 7692 §6.1: RSV1 stands on the first.
     pub(super) fn put_compressed_fragment(&mut self, fin: bool, opcode: Opcode, fragment: &[u8]) {
-        let Some(config) = self.config.deflate else {
-            return;
-        };
+        let config = self.config.deflate.unwrap_or_default();
         let window = self.stream.window();
         let first = match opcode {
             Opcode::Continuation => First::of(fin, opcode),
@@ -105,7 +103,8 @@ impl Sender {
 
     /// How a message of this length is compressed, if it is.
     fn compressing(&self, compression: Compression, len: usize) -> Option<Deflate> {
-        let config = self.config.deflate?;
+        // Who agreed by other settings than the connection's has not said how.
+        let config = self.config.deflate.unwrap_or_default();
         // There is nothing to gain below one byte.
         let is_long = len >= config.min_size.max(1);
         (is_long && compression == Compression::Allowed).then_some(config)

@@ -421,6 +421,7 @@ impl Cuts {
 fn encode(role: Role, fin: bool, opcode: Opcode, payload: &[u8]) -> Vec<u8> {
     let mask = (role == Role::Server).then_some([0x37, 0xfa, 0x21, 0x3d]);
     let header = Header {
+        compressed: false,
         fin,
         opcode,
         mask,

@@ -3,13 +3,14 @@
 use core::future::Future;
 use core::pin::Pin;
 
-use sockeye_core::Time;
 use sockeye_core::handshake::{
-    Accept, HandshakeError, InvalidField, Request as Head, Response, Upgrade,
+    Accept, Accepted, HandshakeError, InvalidField, Request as Head, Response, Upgrade,
 };
+use sockeye_core::{Config, Time};
 
 use super::answer::Content;
 use super::guard::guard;
+use crate::address::Address;
 use crate::context::Own;
 use crate::handler::{Decision, Service};
 use crate::request::{Opening, Request};
@@ -48,7 +49,10 @@ pub(super) fn decide<S: Service>(
     if request.is_upgrade() {
         match request.upgrade() {
             Ok(upgrade) => asked.upgrade = Some(upgrade),
-            Err(error) => return (Decision::Respond(error.response()), asked),
+            Err(error) => {
+                let response = refusal(service, &own.address, error.response());
+                return (Decision::Respond(response), asked);
+            }
         }
     }
     let address = own.address.clone();
@@ -64,8 +68,8 @@ pub(super) fn decide<S: Service>(
 }
 
 impl Asked {
-    /// The 101, or what must be said instead.
-    pub(super) fn accept(&self, accept: Accept) -> Result<Response, Response> {
+    /// The 101 with what it agrees to, or what must be said instead.
+    pub(super) fn accept(&self, accept: Accept, config: &Config) -> Result<Accepted, Response> {
         let Some(upgrade) = &self.upgrade else {
             return Err(HandshakeError::NotUpgrade.response());
         };
@@ -76,7 +80,9 @@ impl Asked {
         let Ok(accept) = accept else {
             return Err(Response::new(500));
         };
-        upgrade.response(&accept).map_err(|_| Response::new(500))
+        upgrade
+            .accept(&accept, config)
+            .map_err(|_| Response::new(500))
     }
 
     pub(super) fn respond(self, response: Response) -> Response {
@@ -87,6 +93,13 @@ impl Asked {
         });
         all.unwrap_or_else(|_| Response::new(500))
     }
+}
+
+/// What the service says where the server refuses by itself.
+#[cold]
+pub(super) fn refusal<S: Service>(service: &S, address: &Address, refusal: Response) -> Response {
+    let spoken = guard(service, address, || service.on_refusal(refusal));
+    spoken.unwrap_or_else(|| Response::new(500))
 }
 
 /// The answer while the server is going down, and to a decision that takes too long.

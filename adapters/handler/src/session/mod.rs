@@ -9,11 +9,11 @@ use alloc::sync::Arc;
 use core::convert::Infallible;
 use core::task::{Context as TaskContext, Poll, Waker};
 
-use sockeye_core::handshake::{Response, ServerHandshake};
+use sockeye_core::handshake::{Accepted, Response, ServerHandshake};
 use sockeye_core::{CloseCode, Connection, Endpoint, Input, SharedConfig, Time, Transmit};
 
 use self::answer::{Answer, Content};
-use self::decide::{Asked, Deciding, decide, unavailable};
+use self::decide::{Asked, Deciding, decide, refusal, unavailable};
 use self::guard::guard;
 use self::open::{Env, Open};
 use crate::address::Address;
@@ -102,11 +102,11 @@ impl<S: Service> Session<S> {
                     let answer = Answer::silence(&self.own.config, now);
                     self.phase = Phase::Answering(Box::new(answer));
                 }
-                Err(_) => self.answer(unavailable(), Content::Sent, now),
+                Err(_) => self.refuse(unavailable(), Content::Sent, now),
             },
             Phase::Deciding(deciding) => {
                 let content = deciding.asked.content;
-                self.answer(unavailable(), content, now);
+                self.refuse(unavailable(), content, now);
             }
             Phase::Open(open) => {
                 // Refused only if it is closing already.
@@ -145,7 +145,7 @@ impl<S: Service> Session<S> {
                     decide(&received.request, &*self.service, &mut self.own, now);
                 (decision, asked, received.consumed)
             }
-            Err(error) => return self.answer(error.response(), Content::Sent, now),
+            Err(error) => return self.refuse(error.response(), Content::Sent, now),
         };
         let rest = bytes.get_mut(consumed..).unwrap_or_default();
         if let Decision::Later(decision) = decision {
@@ -199,8 +199,8 @@ impl<S: Service> Session<S> {
     /// Does what was decided.
     fn resolve(&mut self, decision: Decision<S::Handler>, asked: Asked, now: Time) {
         match decision {
-            Decision::Accept(accept, handler) => match asked.accept(accept) {
-                Ok(response) => self.open(&response, handler, now),
+            Decision::Accept(accept, handler) => match asked.accept(accept, &self.own.config) {
+                Ok(accepted) => self.open(&accepted, handler, now),
                 Err(response) => {
                     guard(&*self.service, &self.own.address, || drop(handler));
                     self.answer(response, asked.content, now);
@@ -215,13 +215,20 @@ impl<S: Service> Session<S> {
         }
     }
 
-    fn open(&mut self, response: &Response, handler: S::Handler, now: Time) {
+    fn open(&mut self, accepted: &Accepted, handler: S::Handler, now: Time) {
         let mut bytes = Vec::new();
-        response.encode(&mut bytes);
+        accepted.response.encode(&mut bytes);
         self.preface = Some(Box::new(Partial { bytes, done: 0 }));
-        let connection = Connection::server(&self.own.config, now);
+        let connection =
+            Connection::server(&self.own.config, now).with_extensions(accepted.extensions);
         self.phase = Phase::Open(Open::new(connection, handler));
         self.with_open(now, Open::begin);
+    }
+
+    /// Answers what the application is not asked about.
+    fn refuse(&mut self, response: Response, content: Content, now: Time) {
+        let response = refusal(&*self.service, &self.own.address, response);
+        self.answer(response, content, now);
     }
 
     fn answer(&mut self, response: Response, content: Content, now: Time) {
@@ -353,7 +360,7 @@ impl<S: Service> Endpoint for Session<S> {
             Phase::Head(handshake) => match handshake.handle_eof() {
                 Ok(()) => self.give_up(),
                 Err(error) => {
-                    self.answer(error.response(), Content::Sent, now);
+                    self.refuse(error.response(), Content::Sent, now);
                     self.handle_eof(now);
                 }
             },
@@ -386,12 +393,12 @@ impl<S: Service> Endpoint for Session<S> {
         match &mut self.phase {
             Phase::Head(handshake) => {
                 if let Err(error) = handshake.handle_timeout(now) {
-                    self.answer(error.response(), Content::Sent, now);
+                    self.refuse(error.response(), Content::Sent, now);
                 }
             }
             Phase::Deciding(deciding) if now >= deciding.deadline => {
                 let content = deciding.asked.content;
-                self.answer(unavailable(), content, now);
+                self.refuse(unavailable(), content, now);
             }
             Phase::Answering(answer) => answer.handle_timeout(now),
             Phase::Open(_) => {

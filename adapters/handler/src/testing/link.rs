@@ -122,7 +122,8 @@ impl OpenEnd {
         config.max_message = Config::UNLIMITED;
         let config = config.share().unwrap_or_default();
         Self {
-            connection: Connection::client(&config, &Seed::new([7; 32]), now),
+            connection: Connection::client(&config, &Seed::new([7; 32]), now)
+                .with_extensions(opened.extensions),
             opened,
             events: VecDeque::new(),
             closed: None,

@@ -217,3 +217,105 @@ fn a_handler_that_always_has_more_leaves_room_for_others() {
     // Right behind what the output held already.
     assert!(place.is_some_and(|(place, _)| place < 100));
 }
+
+#[test]
+fn a_frame_may_be_queued_without_waking_and_leave_space_for_others() {
+    let mut config = Config::default();
+    (config.soft_mark, config.hard_mark) = (1000, 10_000);
+    let config = config.share().expect("valid");
+    let server = TestServer::with_config(Everybody::default(), config);
+    let mut client = server.connect("/").expect("accepted");
+    client.recv();
+    let peer = server.service().0.lock().expect("no panic here")[0].clone();
+
+    let frame = Frame::new("x".repeat(4000));
+    let waker = peer.enqueue(&frame, 0).expect("room");
+    server.run();
+    assert_eq!(client.recv(), None);
+    // The first of several is the one to wake for.
+    assert!(peer.enqueue(&Frame::new("y"), 0).expect("room").is_none());
+    assert_eq!(peer.enqueue(&frame, 6000).err(), Some(PeerError::Full));
+    assert!(peer.enqueue(&frame, 5000).is_ok());
+    waker.expect("a waker").wake();
+    server.run();
+    let lens: Vec<_> = core::iter::from_fn(|| client.recv())
+        .map(|message| message.as_bytes().len())
+        .collect();
+    assert_eq!(lens, [4000, 1, 4000]);
+}
+
+#[test]
+fn a_full_queue_can_make_way_for_a_close() {
+    let mut config = Config::default();
+    (config.soft_mark, config.hard_mark) = (1000, 10_000);
+    let (service, notes) = probe(|text, cx| {
+        let frame = Frame::new("x".repeat(4000));
+        match text {
+            // Two reach the output, whose mark is tested before each; four fill the queue.
+            "fill" => {
+                let fill = |_: &i32| {
+                    cx.peer()
+                        .enqueue_or_close(&frame, 4008.into(), "slow")
+                        .is_ok()
+                };
+                assert_eq!((0..9).take_while(fill).count(), 3);
+                let refused = cx.peer().enqueue_or_close(&frame, 4008.into(), "slow");
+                assert_eq!(
+                    refused.err().map(|(error, _)| error),
+                    Some(PeerError::Closed)
+                );
+            }
+            "wake" => assert!(!cx.peer().is_open()),
+            _ => {}
+        }
+    });
+    let server = TestServer::with_config(service, config.share().expect("valid"));
+    let mut client = server.connect("/").expect("accepted");
+    client.send("fill").expect("open");
+    assert_eq!(client.recv(), None, "what was queued is gone");
+    let closed = client.closed().expect("closed");
+    assert_eq!((closed.code, &*closed.reason), (4008.into(), "slow"));
+    assert_eq!(notes.count("wake"), 1);
+}
+
+#[test]
+fn what_a_handler_sends_in_turn_is_behind_what_others_have_queued() {
+    let (service, _) = probe(|text, cx| {
+        if text == "go" {
+            cx.peer().send("1").expect("room");
+            cx.send("0").expect("open");
+            cx.send_in_turn(&Frame::new("2")).expect("open");
+            cx.peer().send("3").expect("room");
+            cx.send_in_turn(&Frame::new("4")).expect("open");
+        }
+    });
+    let server = TestServer::new(service);
+    let mut client = server.connect("/").expect("accepted");
+    client.send("go").expect("open");
+    let all: Vec<_> = core::iter::from_fn(|| client.recv_text()).collect();
+    assert_eq!(all, ["0", "1", "2", "3", "4"]);
+}
+
+#[test]
+fn any_number_of_kept_frames_can_be_sent_in_turn_and_nothing_overtakes_them() {
+    let mut config = Config::default();
+    (config.soft_mark, config.hard_mark) = (1000, 10_000);
+    let (service, _) = probe(|text, cx| {
+        if text == "go" {
+            let kept = Frame::new("x".repeat(4000));
+            for _ in 0..100 {
+                cx.send_kept_in_turn(&kept).expect("open");
+            }
+            cx.send_in_turn(&Frame::new("behind")).expect("room");
+            cx.peer().send("last").expect("room");
+        }
+    });
+    let server = TestServer::with_config(service, config.share().expect("valid"));
+    let mut client = server.connect("/").expect("accepted");
+    client.stall();
+    client.send("go").expect("open");
+    client.unstall();
+    let all: Vec<_> = core::iter::from_fn(|| client.recv_text()).collect();
+    assert_eq!(all.len(), 102);
+    assert_eq!(all[100..], ["behind", "last"]);
+}

@@ -13,7 +13,7 @@ use super::{Connection, TOO_FAST};
 use crate::protocol::{
     Code, Dialect, Event, Fields, Id, Position, Request, Since, TextFault, check_text,
 };
-use crate::room::{Departure, Entrance, Room, Unable};
+use crate::room::{Departure, Entrance, Reply, Room, Unable};
 use crate::store::{Claimed, Post, Stamp, Via, Whisper};
 
 /// Why a request was refused.
@@ -54,12 +54,13 @@ impl Connection {
             }
             request => self.request(request.ok(), id.as_ref(), is_quiet, cx),
         };
-        match result {
-            Err(refusal) if refusal.code == Code::TooFast && self.refusals.add(cx.now()) => {
+        if let Err(refusal) = result {
+            if !is_quiet {
+                Self::refuse(id.as_ref(), &refusal, cx);
+            }
+            if refusal.code == Code::TooFast && self.refusals.add(cx.now()) {
                 self.close(TOO_FAST, "too fast", cx);
             }
-            Err(refusal) if !is_quiet => Self::refuse(id.as_ref(), &refusal, cx),
-            _ => {}
         }
     }
 
@@ -237,7 +238,12 @@ impl Connection {
                 since,
                 is_fresh,
             };
-            match room.join(entrance, &self.hub, &mut |frame| Self::answer(frame, cx)) {
+            let mut answer = |reply: Reply<'_>| match reply {
+                Reply::New(frame) => Self::answer(frame, cx),
+                // Refused only if the connection is closing.
+                Reply::Kept(frame) => drop(cx.send_kept_in_turn(frame)),
+            };
+            match room.join(entrance, &self.hub, &mut answer) {
                 Ok(()) => {
                     if self.room(name).is_none() {
                         self.rooms.push(room);

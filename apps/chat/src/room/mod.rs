@@ -7,6 +7,7 @@ mod telling;
 
 use alloc::sync::Arc;
 use core::mem;
+use core::time::Duration;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -25,6 +26,9 @@ use crate::wakers::Wakers;
 pub(crate) use self::members::Member;
 pub(crate) use self::ring::Bounds;
 pub(crate) use self::roster::{Departure, Mark};
+
+/// How long a room is kept for somebody who is about to join.
+const KEPT: Duration = Duration::from_secs(10);
 
 /// A room of this node. All that happens in it happens under its lock, which is held for no
 /// other room and while nobody is called back.
@@ -47,6 +51,8 @@ struct State {
     count: usize,
     /// When the hub looks after the room next.
     scheduled: Option<Time>,
+    /// Installed for somebody who is about to join: it is kept without members until then.
+    kept_until: Option<Time>,
     /// The hub knows that it has no members.
     is_idle: bool,
 }
@@ -113,6 +119,15 @@ pub(crate) struct Entrance<'a> {
     pub(crate) is_fresh: bool,
 }
 
+/// What a connection is told when it joins.
+#[derive(Clone, Copy)]
+pub(crate) enum Reply<'a> {
+    /// Made for it.
+    New(&'a Frame),
+    /// Part of the history.
+    Kept(&'a Frame),
+}
+
 impl Room {
     /// A room without members and messages. With a store it has to be installed first.
     pub(crate) fn new(name: Name, epoch: Epoch, has_store: bool) -> Self {
@@ -132,6 +147,7 @@ impl Room {
                 is_counting: false,
                 count: 0,
                 scheduled: None,
+                kept_until: None,
                 is_idle: false,
             }),
         }
@@ -147,7 +163,7 @@ impl Room {
         self: &Arc<Self>,
         entrance: Entrance<'_>,
         hub: &Hub,
-        answer: &mut dyn FnMut(&Frame),
+        answer: &mut dyn FnMut(Reply<'_>),
     ) -> Result<(), Unable> {
         let now = hub.now();
         let mut guard = self.lock();
@@ -168,12 +184,12 @@ impl Room {
             return Err(Unable::Full);
         }
         if member.dialect == Dialect::V1 {
-            answer(&frame(&Event::Ok {
+            answer(Reply::New(&frame(&Event::Ok {
                 re,
                 room: Some(&self.name),
                 stamp: Some(Position::new(state.off, &state.epoch)),
                 degraded: hub.is_degraded(),
-            }));
+            })));
         }
         if is_again {
             return Ok(());
@@ -190,15 +206,16 @@ impl Room {
             store.enter(&self.name, &member.user);
         }
         if member.dialect == Dialect::V1 {
-            answer(&self.introduce(state, &mut member, hub));
+            answer(Reply::New(&self.introduce(state, &mut member, hub)));
         }
         state.members.insert(member);
+        state.kept_until = None;
         self.schedule(state, hub);
         Ok(())
     }
 
     /// What was missed, or that it cannot be had.
-    fn recover(&self, state: &State, since: &Since, answer: &mut dyn FnMut(&Frame)) {
+    fn recover(&self, state: &State, since: &Since, answer: &mut dyn FnMut(Reply<'_>)) {
         let oldest = state.ring.oldest();
         let is_known = *since.epoch == *state.epoch.0 && since.off <= state.off;
         let next = since.off + 1;
@@ -208,14 +225,14 @@ impl Room {
             (false, Some(oldest)) => (oldest, state.off),
             (false, None) => (0, 0),
         };
-        answer(&frame(&Event::Recovered {
+        answer(Reply::New(&frame(&Event::Recovered {
             room: &self.name,
             ok,
             from,
             to,
-        }));
+        })));
         if ok {
-            state.ring.range(from, to).for_each(answer);
+            state.ring.range(from, to).map(Reply::Kept).for_each(answer);
         }
     }
 
@@ -315,6 +332,9 @@ impl Room {
             if message.stamp.off == state.off + 1 {
                 self.say(state, message.stamp.off, &message.into(), hub, &mut wakers);
             }
+        }
+        if state.members.len() == 0 {
+            state.kept_until = Some(hub.now() + KEPT);
         }
         state.roster.forget_there(None, tell_at);
         for (node, user) in &snapshot.members {
@@ -485,7 +505,8 @@ impl Room {
 
     /// Has the hub look after the room when something is due.
     fn schedule(self: &Arc<Self>, state: &mut State, hub: &Hub) {
-        if let Some(at) = state.roster.timeout()
+        let timeouts = [state.roster.timeout(), state.kept_until];
+        if let Some(at) = timeouts.into_iter().flatten().min()
             && state.scheduled.is_none_or(|scheduled| at < scheduled)
         {
             state.scheduled = Some(at);
@@ -498,6 +519,7 @@ impl Room {
         if state.stage == Stage::Gone
             || state.members.len() > 0
             || state.roster.here().next().is_some()
+            || state.kept_until.is_some_and(|until| until > hub.now())
         {
             return;
         }

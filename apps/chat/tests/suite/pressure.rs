@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::world::{Client, World};
+use crate::world::{Client, Setup, World};
 
 #[test]
 fn bursts_of_40_and_20_a_second_are_served_and_what_is_refused_has_no_effect() {
@@ -53,9 +53,17 @@ fn the_tenth_refusal_within_10_s_closes_with_4029() {
     spend(&world, &mut ana, 9);
     spend(&world, &mut ana, 9);
     ana.nothing();
-    let all = vec![json!({"type": "typing", "room": "r"}); 60];
+    let all = vec![json!({"type": "ping2", "id": 1}); 60];
     ana.send_all(&all);
+    assert_eq!(ana.recv_all().len(), 40 + 10, "every one is answered");
     ana.closed(4029, "too fast");
+
+    // Those without an answer count too.
+    let mut bob = world.login("bob");
+    bob.send_all(&vec![json!({"type": "typing", "room": "r"}); 48]);
+    bob.nothing();
+    bob.send_all(&vec![json!({"type": "typing", "room": "r"}); 1]);
+    bob.closed(4029, "too fast");
 }
 
 /// Lets `members` say something, each several times, without being too fast.
@@ -69,10 +77,7 @@ fn chatter(world: &World, speaker: &mut Client, text: &str, times: usize) {
 
 #[test]
 fn a_slow_reader_loses_its_queue_gets_4008_next_and_recovers_by_offset() {
-    let world = World::with_settings(|settings| {
-        settings.queue_bytes = 128 << 10;
-        settings.history_bytes = 64 << 10;
-    });
+    let world = World::with_settings(|settings| settings.queue_bytes = 128 << 10);
     let mut ana = world.join("ana", "r");
     let mut bob = world.join("bob", "r");
     let mut cid = world.join("cid", "r");
@@ -98,36 +103,40 @@ fn a_slow_reader_loses_its_queue_gets_4008_next_and_recovers_by_offset() {
         "no hole before the end"
     );
     assert!(offs.len() < 60);
-    // The history is bounded too: from what it still holds nothing is missing.
+    // All that was missed comes at once, though it is more than the queue may hold.
     let mut again = world.login("bob");
-    let since = json!({"epoch": seen[0]["epoch"], "off": 55});
+    let since = json!({"epoch": seen[0]["epoch"], "off": offs.len()});
     again.send(json!({"type": "join", "room": "r", "since": since}));
     let answers = again.recv_all();
     assert_eq!(answers[1]["ok"], true);
-    assert_eq!(answers.iter().filter(|a| a["type"] == "msg").count(), 5);
+    let missed: Vec<u64> = answers
+        .iter()
+        .filter_map(|m| m["off"].as_u64())
+        .skip(1)
+        .collect();
+    assert_eq!(missed, (offs.len() as u64 + 1..=60).collect::<Vec<_>>());
 }
 
 #[test]
 fn a_reader_that_never_reads_is_gone_10_s_after_4008() {
-    let world = World::with_settings(|settings| {
-        settings.queue_bytes = 128 << 10;
-        settings.history_bytes = 64 << 10;
-    });
+    let mut setup = Setup::default();
+    setup.settings.queue_bytes = 128 << 10;
+    // Whoever takes a byte now and then is not stopped by this one.
+    setup.write_timeout = Some(Duration::from_secs(600));
+    let world = World::with(setup);
     let mut ana = world.join("ana", "r");
     let mut bob = world.join("bob", "r");
     bob.0.stall();
     let sessions = world.server.sessions();
-    chatter(&world, &mut ana, &"x".repeat(4000), 100);
+    chatter(&world, &mut ana, &"x".repeat(4000), 60);
+    assert_eq!(world.server.sessions(), sessions);
     world.advance(Duration::from_secs(11));
     assert_eq!(world.server.sessions(), sessions - 1);
 }
 
 #[test]
 fn typing_and_presence_make_way_for_messages() {
-    let world = World::with_settings(|settings| {
-        settings.queue_bytes = 128 << 10;
-        settings.history_bytes = 64 << 10;
-    });
+    let world = World::with_settings(|settings| settings.queue_bytes = 128 << 10);
     let mut ana = world.join("ana", "r");
     let mut bob = world.join("bob", "r");
     world.settle();
@@ -213,4 +222,27 @@ fn row_15_every_end_takes_its_member_out() {
         };
         assert_eq!(members["members"], json!(["ana"]), "{end}");
     }
+}
+
+#[test]
+fn what_was_missed_may_be_many_times_what_the_queue_holds() {
+    let world = World::with_settings(|settings| settings.queue_bytes = 64 << 10);
+    let mut ana = world.join("ana", "r");
+    chatter(&world, &mut ana, &"é".repeat(4000), 100);
+    ana.send(json!({"type": "msg", "room": "r", "text": "last"}));
+    let epoch = ana.recv_type("msg")[0]["epoch"].clone();
+    let mut bob = world.login("bob");
+    bob.0.stall();
+    bob.send(json!({"type": "join", "room": "r", "since": {"epoch": epoch, "off": 0}}));
+    ana.send(json!({"type": "msg", "room": "r", "text": "live"}));
+    bob.0.unstall();
+    let answers = bob.recv_all();
+    let offs: Vec<u64> = answers
+        .iter()
+        .filter(|m| m["type"] == "msg")
+        .filter_map(|m| m["off"].as_u64())
+        .collect();
+    assert_eq!(offs, (1..=102).collect::<Vec<_>>());
+    let types: Vec<_> = answers.iter().map(|m| m["type"].as_str()).collect();
+    assert_eq!(types[102..], [Some("msg"), Some("state"), Some("msg")]);
 }

@@ -14,9 +14,6 @@ use crate::secret::Secret;
 pub struct Bearer(Secret);
 
 impl Bearer {
-    /// A shorter one could be guessed.
-    const MIN: usize = 16;
-
     /// What stands in a file, less one final line feed.
     ///
     /// # Errors
@@ -28,7 +25,7 @@ impl Bearer {
             error,
         })?;
         let token = secret.expose();
-        if token.len() < Self::MIN || !token.iter().copied().all(is_token68) {
+        if token.is_empty() || !token.iter().copied().all(is_token68) {
             return Err(BearerError::Token { path: path.into() });
         }
         Ok(Self(secret))
@@ -82,7 +79,7 @@ pub enum BearerError {
         /// Why.
         error: io::Error,
     },
-    /// What is in the file is too short, or cannot be sent.
+    /// There is nothing in the file, or what cannot be sent.
     Token {
         /// The file.
         path: PathBuf,
@@ -97,9 +94,8 @@ impl fmt::Display for BearerError {
             }
             Self::Token { path } => write!(
                 f,
-                "the token in {} is not made of at least {} letters, digits and - . _ ~ + / =",
-                path.display(),
-                Bearer::MIN
+                "the token in {} is not made of letters, digits and - . _ ~ + / =",
+                path.display()
             ),
         }
     }

@@ -139,6 +139,10 @@ impl Layer for Site {
         cx.insert(ClientIp(seen.client));
         in_json(next.on_request(request, cx))
     }
+
+    fn on_refusal(&self, refusal: Response) -> Response {
+        explained(refusal)
+    }
 }
 
 fn refusal(forbidden: Forbidden) -> Response {
@@ -182,7 +186,9 @@ fn code(status: u16) -> &'static str {
         403 => "forbidden",
         404 => "not-found",
         405 => "method-not-allowed",
-        413 => "too-large",
+        408 => "too-slow",
+        411 => "length-required",
+        413 | 414 | 431 => "too-large",
         421 => "wrong-host",
         426 => "upgrade-required",
         429 => "too-many",

@@ -119,7 +119,7 @@ impl fmt::Display for ConnectError {
             ),
             Self::Tls => f.write_str("--redis asks for TLS, which is not built in"),
             Self::Unreachable(at, error) => write!(f, "no connection to Redis at {at}: {error}"),
-            Self::Silent(at) => write!(f, "Redis at {at} does not answer"),
+            Self::Silent(at) => write!(f, "no answer from Redis at {at}"),
             Self::NotRedis(at) => write!(f, "what listens at {at} is not a Redis"),
             Self::Denied(at) => write!(
                 f,

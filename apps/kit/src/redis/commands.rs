@@ -8,7 +8,7 @@ use redis::{Connection, RedisResult, Value};
 use super::command::{self, Command, Failed, Reply};
 use super::link::Line;
 use super::queue::Job;
-use super::{BEAT, Backoff, Shared};
+use super::{BEAT, Backoff, Shared, missed_since};
 
 /// Serves one connection after another, until the store is dropped.
 pub(super) fn run(shared: &Shared, first: Option<Connection>) {
@@ -44,7 +44,7 @@ fn serve(shared: &Shared, connection: Connection) -> bool {
         if let Err(error) = &outcome {
             tracing::warn!("lost Redis at {}: {}", shared.address, error.category());
             // First, so that who sends a command again finds it waiting for a connection.
-            shared.link.down(Line::Commands, sent);
+            shared.link.down(Line::Commands, missed_since(error, sent));
         }
         let lost = (replies.len()..jobs.len()).map(|_| Err(Failed::Away));
         let replies: Vec<Reply> = replies.into_iter().map(judge).chain(lost).collect();

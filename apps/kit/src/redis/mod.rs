@@ -24,6 +24,7 @@ use alloc::sync::Arc;
 use core::time::Duration;
 use std::sync::mpsc;
 use std::thread;
+use std::time::Instant;
 
 use address::Address;
 pub use address::ConnectError;
@@ -205,6 +206,16 @@ impl ConnectError {
     /// Whether it may be gone in a minute without anybody's doing.
     fn is_passing(&self) -> bool {
         matches!(self, Self::Unreachable(..) | Self::Silent(_))
+    }
+}
+
+/// Since when a connection that failed so was of no use: a store that hangs has been silent
+/// for a while. A process that was stopped sees other errors, and must not blame the store
+/// for the time that it has lost itself.
+fn missed_since(error: &redis::RedisError, silent_since: Instant) -> Instant {
+    match error.is_timeout() {
+        true => silent_since,
+        false => Instant::now(),
     }
 }
 

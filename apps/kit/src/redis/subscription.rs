@@ -6,7 +6,7 @@ use std::time::Instant;
 use redis::{Connection, Msg, RedisResult};
 
 use super::link::Line;
-use super::{BEAT, Backoff, ConnectError, Shared, TIMEOUT};
+use super::{BEAT, Backoff, ConnectError, Shared, TIMEOUT, missed_since};
 
 /// A beat comes every second; without any for so long the connection is dead.
 const SILENCE: Duration = BEAT.saturating_add(TIMEOUT);
@@ -24,7 +24,9 @@ pub(super) fn run(shared: &Shared) {
                     return;
                 };
                 tracing::debug!("lost the subscription at {}: {error}", shared.address);
-                shared.link.down(Line::Subscription, heard);
+                shared
+                    .link
+                    .down(Line::Subscription, missed_since(&error, heard));
             }
             Err(error) => {
                 tracing::debug!("{error}");

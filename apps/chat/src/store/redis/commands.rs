@@ -7,7 +7,7 @@ use sockeye_kit::cluster::{Cluster, FencedScript};
 use sockeye_kit::name::Name;
 use sockeye_kit::redis::{Command, random};
 
-use super::super::{Claim, Epoch, Post, Session, Whisper};
+use super::super::{Claim, Epoch, Post, Session, Via, Whisper};
 use super::scripts::{key, partition};
 use super::{RedisStore, wire};
 
@@ -53,10 +53,21 @@ impl RedisStore {
         } = post;
         let settings = &self.0.hub.settings;
         let retry = Retry::new(id.as_ref().map(|id| format!("room:{room}:{from}:{id}")));
-        let keys = [&*key("room", room), &*key("log", room), &*retry.key];
+        let keys = [
+            key("room", room),
+            key("log", room),
+            retry.key,
+            key("name", from),
+        ];
+        let keys = keys.each_ref().map(String::as_str);
         let command = self.command(&self.0.scripts.post, &keys)?;
+        let lease = match via {
+            Via::Member => self.me(),
+            Via::Api => String::new(),
+        };
         Some(
             command
+                .arg(lease)
                 .arg(&**room)
                 .arg(self.channel(room))
                 .arg(&*fresh_epoch().0)
@@ -76,6 +87,7 @@ impl RedisStore {
         let command = self.command(&self.0.scripts.whisper, &keys)?;
         Some(
             command
+                .arg(self.me())
                 .arg(wire::write_whisper(whisper))
                 .arg(millis(retry.remember)),
         )

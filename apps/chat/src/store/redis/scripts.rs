@@ -40,8 +40,8 @@ impl Scripts {
         Self {
             claim: fenced(CLAIM),
             release: fenced(RELEASE),
-            post: fenced(&format!("{TRIM}{POST}")),
-            whisper: fenced(WHISPER),
+            post: fenced(&format!("{TRIM}{HOLDS}{POST}")),
+            whisper: fenced(&format!("{HOLDS}{WHISPER}")),
             load: fenced(&format!("{TRIM}{LOAD}")),
             renew_epoch: fenced(RENEW_EPOCH),
             enter: fenced(ENTER),
@@ -99,6 +99,20 @@ return 1";
 /// Keys: the name. Arguments: the session.
 const RELEASE: &str = "return redis.call('HDEL', KEYS[1], ARGV[1])";
 
+/// Ends the script unless this node holds the name of who speaks: a node that was thought dead
+/// may have lost it to another.
+const HOLDS: &str = "\
+local function holds(name, lease)
+  for _, holder in ipairs(redis.call('HVALS', name)) do
+    if string.match(holder, '^%S+') == lease then
+      return true
+    end
+  end
+  return false
+end
+local not_held = redis.error_reply('FENCED this node does not hold the name')
+";
+
 /// Forgets the oldest entries of a log as far as its bounds ask for it.
 const TRIM: &str = "\
 local function trim(room, log, now, count, age, bytes)
@@ -122,12 +136,15 @@ local function clock()
 end
 ";
 
-/// Keys: room, log, retry key. Arguments: the room's name and channel, an epoch if there is
-/// none, the entry without its time, how long to remember the retry key, the log's bounds of
+/// Keys: room, log, retry key, the speaker's name. Arguments: the node's lease, or nothing if
+/// the speaker is no connection; the room's name and channel, an epoch if there is none, the entry without its time, how long to remember the retry key, the log's bounds of
 /// count, age and bytes, how long to keep the room. Answers `OFF EPOCH`.
 const POST: &str = "\
-local room, log, retry = unpack(KEYS)
-local name, channel, fresh, entry, remember, count, age, bytes, keep = unpack(ARGV)
+local room, log, retry, from = unpack(KEYS)
+local lease, name, channel, fresh, entry, remember, count, age, bytes, keep = unpack(ARGV)
+if lease ~= '' and not holds(from, lease) then
+  return not_held
+end
 local seen = redis.call('GET', retry)
 if seen then
   return seen
@@ -154,10 +171,14 @@ redis.call('SET', retry, stamp, 'PX', remember)
 redis.call('PUBLISH', channel, 'm ' .. name .. ' ' .. epoch .. ' ' .. string.format('%d', off) .. ' ' .. entry)
 return stamp";
 
-/// Keys: the names of the recipient and of the sender, retry key. Arguments: what to publish,
-/// how long to remember the retry key. Answers whether anybody holds the first name.
+/// Keys: the names of the recipient and of the sender, retry key. Arguments: the node's lease,
+/// what to publish, how long to remember the retry key. Answers whether anybody holds the first name.
 const WHISPER: &str = "\
 local to, from, retry = unpack(KEYS)
+local lease, published, remember = unpack(ARGV)
+if not holds(from, lease) then
+  return not_held
+end
 if redis.call('EXISTS', retry) == 1 then
   return 1
 end
@@ -178,9 +199,9 @@ if not collect(to) then
 end
 collect(from)
 for node in pairs(nodes) do
-  redis.call('PUBLISH', 'PREFIXto:' .. node, ARGV[1])
+  redis.call('PUBLISH', 'PREFIXto:' .. node, published)
 end
-redis.call('SET', retry, 1, 'PX', ARGV[2])
+redis.call('SET', retry, 1, 'PX', remember)
 return 1";
 
 /// Keys: room, log, members. Arguments: the node's own channel, its number for the request, the

@@ -1,0 +1,298 @@
+//! Presence and chat as programs, on each adapter: how they start, or do not, and how they end.
+
+use core::time::Duration;
+use std::fs;
+use std::io::{ErrorKind, Read};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use sockeye_tests::program::Program;
+use sockeye_tests::wire::{CLOSE, FIN, PATIENCE, Raw, TEXT, UPGRADE};
+use tempfile::TempDir;
+
+const PROGRAMS: [&str; 2] = ["sockeye-presence", "sockeye-chat"];
+const ADAPTERS: [&str; 4] = ["tokio", "async-std", "smol", "mio"];
+
+/// Each program on each adapter.
+fn everywhere() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let on_each = |program| ADAPTERS.into_iter().map(move |adapter| (program, adapter));
+    PROGRAMS.into_iter().flat_map(on_each)
+}
+
+/// The path of a WebSocket.
+fn socket(program: &str) -> &'static str {
+    match program {
+        "sockeye-presence" => "/watch",
+        _ => "/talking",
+    }
+}
+
+/// Answers a request in plain HTTP.
+fn ask(program: &Program, request: &str) -> (u16, String) {
+    let mut raw = Raw::silent(program.address);
+    raw.write(request.as_bytes());
+    let mut answer = String::new();
+    raw.0.read_to_string(&mut answer).expect("the end");
+    let status = answer.split(' ').nth(1).and_then(|s| s.parse().ok());
+    (status.expect("a status"), answer)
+}
+
+fn ready(program: &Program) -> u16 {
+    ask(program, "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n").0
+}
+
+/// Reads until its Close, and answers that.
+fn leave(mut raw: Raw) -> (u16, Instant) {
+    loop {
+        let frame = raw.read();
+        if frame.first == FIN | TEXT {
+            continue;
+        }
+        let at = Instant::now();
+        let code = frame.payload.get(..2).expect("a code");
+        let code = u16::from_be_bytes([code[0], code[1]]);
+        raw.close(code);
+        return (code, at);
+    }
+}
+
+#[test]
+fn told_to_end_a_program_closes_one_after_the_other_with_1012_and_answers_meanwhile() {
+    const CONNECTIONS: u32 = 20;
+    for (name, adapter) in everywhere() {
+        let flags = ["--adapter", adapter, "--drain-timeout", "1250ms"];
+        let mut program = Program::start(name, &flags);
+        assert_eq!(ready(&program), 200, "{name} {adapter}");
+        let connect = |_| Raw::open_path(program.address, socket(name));
+        let connections: Vec<Raw> = (0..CONNECTIONS).map(connect).collect();
+        program.terminate();
+        while ready(&program) != 503 {}
+        // Nobody new comes, and whoever asks still hears why.
+        let request = UPGRADE.replace("/path", socket(name));
+        let (status, answer) = ask(&program, &request.replace("test", "localhost"));
+        assert_eq!(status, 503, "{name} {adapter}");
+        assert!(answer.contains("Retry-After: "), "{answer}");
+        assert!(
+            answer.contains(r#"{"error":"unavailable","reason":"#),
+            "{answer}"
+        );
+        let threads = connections
+            .into_iter()
+            .map(|raw| std::thread::spawn(|| leave(raw)));
+        let threads: Vec<_> = threads.collect();
+        let closed = threads
+            .into_iter()
+            .map(|thread| thread.join().expect("a Close"));
+        let (codes, mut times): (Vec<u16>, Vec<Instant>) = closed.unzip();
+        assert!(
+            codes.iter().all(|code| *code == 1012),
+            "{name} {adapter} {codes:?}"
+        );
+        times.sort();
+        let spread = times[times.len() - 1] - times[0];
+        assert!(
+            spread > Duration::from_millis(300),
+            "{name} {adapter} {spread:?}"
+        );
+        assert_eq!(program.wait(PATIENCE).code(), Some(0), "{name} {adapter}");
+        let refused = TcpStream::connect(program.address).expect_err("nobody listens");
+        assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+    }
+}
+
+#[test]
+fn beyond_its_cap_a_program_says_when_to_come_back() {
+    for (name, adapter) in everywhere() {
+        let program = Program::start(name, &["--adapter", adapter, "--max-connections", "1"]);
+        let _connection = Raw::open_path(program.address, socket(name));
+        let request = UPGRADE.replace("/path", socket(name));
+        let (status, answer) = ask(&program, &request.replace("test", "localhost"));
+        assert_eq!(status, 503, "{name} {adapter}");
+        assert!(answer.contains("Retry-After: "), "{answer}");
+        assert!(
+            answer.contains(r#"{"error":"unavailable","reason":"#),
+            "{answer}"
+        );
+        // Plain HTTP is answered all the same.
+        assert_eq!(ready(&program), 200, "{name} {adapter}");
+    }
+}
+
+#[test]
+fn who_does_not_answer_its_close_does_not_hold_a_program_up() {
+    for (name, adapter) in everywhere() {
+        let flags = ["--adapter", adapter, "--drain-timeout", "500ms"];
+        let mut program = Program::start(name, &flags);
+        let _deaf = Raw::open_path(program.address, socket(name));
+        program.terminate();
+        let began = Instant::now();
+        assert_eq!(program.wait(PATIENCE).code(), Some(0), "{name} {adapter}");
+        assert!(began.elapsed() < Duration::from_secs(5), "{name} {adapter}");
+    }
+}
+
+#[test]
+fn without_connections_the_end_comes_at_once() {
+    for (name, adapter) in everywhere() {
+        let flags = ["--adapter", adapter, "--drain-timeout", "1h"];
+        let mut program = Program::start(name, &flags);
+        program.terminate();
+        assert_eq!(program.wait(PATIENCE).code(), Some(0), "{name} {adapter}");
+    }
+}
+
+#[test]
+fn a_second_signal_ends_a_program_at_once_with_1() {
+    for (name, adapter) in everywhere() {
+        let flags = ["--adapter", adapter, "--drain-timeout", "1h"];
+        let mut program = Program::start(name, &flags);
+        let _connection = Raw::open_path(program.address, socket(name));
+        program.terminate();
+        while ready(&program) != 503 {}
+        program.terminate();
+        assert_eq!(program.wait(PATIENCE).code(), Some(1), "{name} {adapter}");
+    }
+}
+
+/// Files for flags to name.
+struct Files(TempDir);
+
+impl Files {
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("a directory"))
+    }
+
+    fn write(&self, name: &str, content: &str) -> String {
+        let path: PathBuf = self.0.path().join(name);
+        fs::write(&path, content).expect("a file");
+        path.display().to_string()
+    }
+}
+
+#[test]
+fn a_refused_start_is_one_sentence_on_standard_error_and_2() {
+    let files = Files::new();
+    let short = files.write("short", "a secret");
+    let empty = files.write("empty", "\n");
+    let secret = files.write("secret", "0123456789abcdef0123456789abcdef");
+    // Where nobody listens any more.
+    let closed = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let nobody = format!(
+        "redis://127.0.0.1:{}/",
+        closed.local_addr().expect("bound").port()
+    );
+    drop(closed);
+    let mut refused: Vec<(&str, Vec<&str>, &str)> = Vec::new();
+    for name in PROGRAMS {
+        refused.extend([
+            (name, vec!["--nonsense"], "--nonsense"),
+            (name, vec!["--rate", "0"], "--rate"),
+            (name, vec!["--max-message", "16XiB"], "--max-message"),
+            (name, vec!["--adapter", "steam"], "steam"),
+            (name, vec!["--listen", "nonsense"], "nonsense"),
+            (
+                name,
+                vec!["--jwt-key", "/nowhere/at/all"],
+                "/nowhere/at/all",
+            ),
+            (name, vec!["--jwt-key", &short], "at least 32"),
+            (
+                name,
+                vec!["--jwt-key", &secret, "--jwt-alg", "RS256"],
+                "RS256",
+            ),
+            (
+                name,
+                vec!["--jwt-key", &secret, "--jwt-alg", "none"],
+                "none",
+            ),
+            (name, vec!["--jwt-aud", "chat"], "--jwt-key"),
+            (name, vec!["--allow-origin", "app.example"], "app.example"),
+            (name, vec!["--allow-host", "a:80"], "a:80"),
+            (name, vec!["--trust-proxy", "everybody"], "everybody"),
+            (
+                name,
+                vec!["--static-dir", "/nowhere/at/all"],
+                "/nowhere/at/all",
+            ),
+            (name, vec!["--redis", &nobody], "127.0.0.1"),
+        ]);
+    }
+    refused.extend([
+        (
+            "sockeye-presence",
+            vec!["--listen", "0.0.0.0:0"],
+            "loopback",
+        ),
+        ("sockeye-presence", vec!["--read-token", &empty], &empty),
+        ("sockeye-chat", vec!["--publish-token", &empty], &empty),
+    ]);
+    for (name, flags, says) in refused {
+        let output = Program::run(name, &flags);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{name} {flags:?}: {stderr}");
+        assert!(output.stdout.is_empty(), "{name} {flags:?}");
+        assert_eq!(stderr.lines().count(), 1, "{name} {flags:?}: {stderr}");
+        assert!(
+            stderr.starts_with("error: ") && stderr.contains(says),
+            "{name} {flags:?}: {stderr}"
+        );
+    }
+}
+
+#[test]
+fn tokens_are_in_no_log() {
+    let files = Files::new();
+    let read_token = "reader-0123456789";
+    let read_file = files.write("read", read_token);
+    let flags = ["--log", "trace", "--read-token", &read_file];
+    let mut program = Program::start("sockeye-presence", &flags);
+    let page = "GET /demo-token?id=ana HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let (_, answer) = ask(&program, page);
+    let (_, token) = answer.split_once("\r\n\r\n").expect("a body");
+    for (jwt, first) in [(token, TEXT), ("an.expired.token", CLOSE)] {
+        let mut raw = Raw::open_path(program.address, "/echo");
+        raw.send(FIN | TEXT, format!(r#"{{"jwt":"{jwt}"}}"#).as_bytes());
+        assert_eq!(raw.read().first, FIN | first);
+    }
+    for credentials in [read_token, "another-0123456789"] {
+        let field = format!("Authorization: Bearer {credentials}");
+        let request = format!("GET /presence HTTP/1.1\r\nHost: localhost\r\n{field}\r\n\r\n");
+        ask(&program, &request);
+        let offer = format!("Sec-WebSocket-Protocol: bearer.{credentials}\r\n\r\n");
+        let upgrade = UPGRADE
+            .replace("/path", "/watch")
+            .replace("test", "localhost");
+        let mut raw = Raw::silent(program.address);
+        raw.write(upgrade.trim_end().as_bytes());
+        raw.write(format!("\r\n{offer}").as_bytes());
+        let expected = if credentials == read_token {
+            "101"
+        } else {
+            "401"
+        };
+        let head = raw.read_head();
+        assert_eq!(head.split(' ').nth(1), Some(expected), "{head}");
+    }
+    program.terminate();
+    program.wait(PATIENCE);
+    let log = program.log();
+    assert!(log.contains("closing"), "it logs: {log}");
+    for secret in [token, "an.expired.token", read_token, "another-0123456789"] {
+        assert!(!log.contains(secret), "{secret} in {log}");
+    }
+}
+
+#[test]
+fn a_port_in_use_is_refused_on_each_adapter() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("bound").to_string();
+    for (name, adapter) in everywhere() {
+        let output = Program::run(name, &["--adapter", adapter, "--listen", &address]);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{name} {adapter}: {stderr}");
+        assert!(output.stdout.is_empty(), "{name} {adapter}");
+        assert!(stderr.contains(&address), "{name} {adapter}: {stderr}");
+    }
+}
