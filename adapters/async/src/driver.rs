@@ -50,19 +50,6 @@ impl<T: Transport, E: Endpoint, C: Timer> Driver<T, E, C> {
         item
     }
 
-    /// The next item out of what was read already, without the transport and without the
-    /// buffers of the thread: most of what a loop costs that takes one item at a time.
-    pub(crate) fn take_held(&mut self) -> Option<E::Item> {
-        if self.stash.is_some() {
-            return self.stash.take();
-        }
-        if !self.endpoint.holds_input() {
-            return None;
-        }
-        let now = self.timer.now();
-        self.endpoint.poll_item(now)
-    }
-
     /// Writes until enough has left. Items are not lost by this: they stay for
     /// [`poll_item`](Self::poll_item).
     ///

@@ -217,10 +217,7 @@ pub(crate) fn poll_incoming<T: Transport, C: Timer>(
     closed: &mut Option<Closed>,
     cx: &mut Context<'_>,
 ) -> Poll<Option<Incoming>> {
-    let incoming = match driver.take_held() {
-        None => ready!(driver.poll_item(cx)),
-        held => held,
-    };
+    let incoming = ready!(driver.poll_item(cx));
     if let Some(Incoming::Closed(how)) = &incoming {
         *closed = Some(how.clone());
     }
