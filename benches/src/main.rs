@@ -5,6 +5,7 @@
 mod authority;
 mod codec;
 mod echo;
+mod fanout;
 mod floor;
 mod idle;
 mod measure;
@@ -21,6 +22,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use echo::load::Load;
+use fanout::Dialect;
 use idle::clients::Wish;
 use peers::Peer;
 
@@ -28,6 +30,7 @@ const USAGE: &str = "\
 usage: cargo run --release -- codec [--rounds N] [--filter TEXT] [--only TEXT] [--write] [--quick]
        cargo run --release -- idle [--rounds N] [--connections N]... [--only TEXT] [--echo PATH] [--write] [--quick]
        cargo run --release -- echo [--rounds N] [--time MS] [--filter TEXT] [--only TEXT] [--echo PATH] [--write] [--quick]
+       cargo run --release -- fanout [--rounds N] [--time MS] [--only TEXT] [--chat PATH] [--write] [--quick]
        cargo run --release -- sessions [--rounds N] [--sessions N] [--write] [--quick]
        cargo run --release -- path [NAME COUNT]
 
@@ -55,6 +58,14 @@ echo: servers over loopback, under one load generator
   --write          put the tables into docs/performance.md, too
   --quick          one short round of two loads
 
+fanout: chat servers on one core, with login, rooms, order and history
+  --rounds N       measure N times, and print the medians (5)
+  --time MS        milliseconds of each (2000)
+  --only TEXT      only the servers whose name contains TEXT
+  --chat PATH      the chat program, instead of building it
+  --write          put the tables into docs/performance.md, too
+  --quick          one short round of everything
+
 sessions: a million connections in one thread, without sockets
   --rounds N       measure N times, and print the medians (3)
   --sessions N     so many (1000000)
@@ -69,6 +80,7 @@ fn main() -> ExitCode {
         Some("codec") => codec(args),
         Some("idle") => idle(args),
         Some("echo") => echo(args),
+        Some("fanout") => fanout(args),
         Some("sessions") => sessions(args),
         Some("path") => path(args),
         // What this program is started as by itself.
@@ -77,6 +89,7 @@ fn main() -> ExitCode {
         Some("crowd") => crowd(args),
         Some("peer") => peer(args),
         Some("load") => load(args),
+        Some("fanout-load") => fanout_load(args),
         Some("--help") => {
             println!("{USAGE}");
             Ok(())
@@ -209,6 +222,43 @@ fn echo(mut args: impl Iterator<Item = String>) -> Result<(), Fault> {
         }
     }
     Ok(echo::run(&options)?)
+}
+
+fn fanout(mut args: impl Iterator<Item = String>) -> Result<(), Fault> {
+    let mut options = fanout::Options {
+        rounds: 5,
+        time: Duration::from_secs(2),
+        only: String::new(),
+        chat: None,
+        write: false,
+        quick: false,
+    };
+    while let Some(arg) = args.next() {
+        match &*arg {
+            "--rounds" => options.rounds = number(&arg, &mut args)?,
+            "--time" => options.time = Duration::from_millis(number(&arg, &mut args)? as u64),
+            "--only" => options.only = value(&arg, &mut args)?,
+            "--chat" => options.chat = Some(value(&arg, &mut args)?.into()),
+            "--write" => options.write = true,
+            "--quick" => {
+                options.quick = true;
+                options.rounds = 1;
+                options.time = Duration::from_millis(200);
+            }
+            _ => return Err(unknown(&arg)),
+        }
+    }
+    Ok(fanout::run(&options)?)
+}
+
+fn fanout_load(mut args: impl Iterator<Item = String>) -> Result<(), Fault> {
+    let port = number("the port", &mut args)?;
+    let name = value("the dialect", &mut args)?;
+    let dialect = Dialect::ALL
+        .into_iter()
+        .find(|dialect| dialect.name() == name)
+        .ok_or_else(|| Fault::Usage(format!("there is no dialect {name:?}")))?;
+    Ok(fanout::run_load(port as u16, dialect)?)
 }
 
 fn sessions(mut args: impl Iterator<Item = String>) -> Result<(), Fault> {

@@ -122,6 +122,23 @@ pub fn this(role: &str) -> io::Result<Command> {
     Ok(command)
 }
 
+/// A command on one core, if there are two.
+pub fn pinned(command: Command, core: usize) -> Command {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    if cores < 2 {
+        return command;
+    }
+    let mut pinned = Command::new("taskset");
+    pinned.args(["-c", &core.to_string()]);
+    pinned.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        if let Some(value) = value {
+            pinned.env(name, value);
+        }
+    }
+    pinned
+}
+
 /// A server to be measured.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Program {
@@ -237,7 +254,8 @@ impl Built {
     }
 }
 
-fn built(what: &[&str]) -> io::Result<PathBuf> {
+/// The program that cargo builds from `what`, as it ships.
+pub fn built(what: &[&str]) -> io::Result<PathBuf> {
     let output = Command::new("cargo")
         .args(["build", "--release"])
         .args(what)

@@ -5,13 +5,12 @@ pub mod load;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::Duration;
 
 use crate::floor::Ground;
 use crate::measure::Samples;
 use crate::plot::{self, Bar};
-use crate::program::{self, Built, Program, Server, Worker};
+use crate::program::{self, Built, Program, Server, Worker, pinned};
 use crate::report;
 use load::Load;
 
@@ -158,22 +157,6 @@ fn measure(program: Program, built: &Built, load: Load, cell: &mut Cell) -> io::
     cell.server.push(spent / passed);
     cell.generator.push(cpu / passed);
     Ok(())
-}
-
-fn pinned(command: Command, core: usize) -> Command {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    if cores < 2 {
-        return command;
-    }
-    let mut pinned = Command::new("taskset");
-    pinned.args(["-c", &core.to_string()]);
-    pinned.arg(command.get_program()).args(command.get_args());
-    for (name, value) in command.get_envs() {
-        if let Some(value) = value {
-            pinned.env(name, value);
-        }
-    }
-    pinned
 }
 
 fn bars(programs: &[Program], cells: &[Cell]) -> Vec<Bar> {

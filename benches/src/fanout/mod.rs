@@ -1,0 +1,315 @@
+//! `fanout`: chat servers on one core, with login, rooms, order and history.
+
+mod dialect;
+mod load;
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::floor::Ground;
+use crate::measure::Samples;
+use crate::program::{self, Server, Worker, pinned};
+use crate::report;
+
+pub use dialect::Dialect;
+pub use load::run as run_load;
+
+/// What to measure, and how often.
+pub struct Options {
+    pub rounds: usize,
+    pub time: Duration,
+    /// Only the servers whose name contains this.
+    pub only: String,
+    /// The chat program; built if there is none.
+    pub chat: Option<PathBuf>,
+    /// Put the tables into the documentation.
+    pub write: bool,
+    /// One short round of everything.
+    pub quick: bool,
+}
+
+/// A chat server to be measured.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Chat {
+    /// `sockeye-chat`, with the limits it has, but for those on one sender or one address.
+    Ours(Ground),
+    /// A server on Node's `ws`.
+    Ws,
+    /// A server on Socket.IO.
+    SocketIo,
+}
+
+impl Chat {
+    const ALL: [Self; 4] = [
+        Self::Ours(Ground::Mio),
+        Self::Ours(Ground::Tokio),
+        Self::Ws,
+        Self::SocketIo,
+    ];
+
+    fn command(self, chat: &Path) -> Command {
+        let script = |name: &str| {
+            let mut command = Command::new("node");
+            command.arg(peers().join(name));
+            command
+        };
+        match self {
+            Self::Ours(ground) => {
+                let mut command = Command::new(chat);
+                command.args(["--listen", "127.0.0.1:0", "--log", "error"]);
+                command.args(["--adapter", ground.name(), "--threads", "1"]);
+                command.args(["--rate", "1000000", "--burst", "1000000"]);
+                command.args(["--max-per-address", "100000", "--max-connections", "20000"]);
+                command
+            }
+            Self::Ws => script("ws.mjs"),
+            Self::SocketIo => script("socketio.mjs"),
+        }
+    }
+
+    fn dialect(self) -> Dialect {
+        match self {
+            Self::Ours(_) | Self::Ws => Dialect::Chat,
+            Self::SocketIo => Dialect::SocketIo,
+        }
+    }
+}
+
+impl fmt::Display for Chat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ours(ground) => write!(f, "sockeye-chat on {}", ground.name()),
+            Self::Ws => f.write_str("Node, ws"),
+            Self::SocketIo => f.write_str("Node, Socket.IO"),
+        }
+    }
+}
+
+fn peers() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("peers")
+}
+
+/// Measures, and prints the tables.
+pub fn run(options: &Options) -> io::Result<()> {
+    let chat = match &options.chat {
+        Some(path) => path.clone(),
+        None => program::built(&["--package", "sockeye-chat"])?,
+    };
+    let servers: Vec<Chat> = Chat::ALL
+        .into_iter()
+        .filter(|server| server.to_string().contains(&options.only))
+        .collect();
+    install()?;
+    let mut text = Vec::new();
+    let rooms: &[usize] = if options.quick { &[20] } else { &[100, 1_000] };
+    for &members in rooms {
+        let table = throughput(options, &servers, &chat, members)?;
+        println!("{table}\n");
+        text.push(table);
+    }
+    let members = if options.quick { 100 } else { 2_000 };
+    let table = memory(options, &servers, &chat, members)?;
+    println!("{table}\n");
+    text.push(table);
+    let ours: Vec<Chat> = servers
+        .into_iter()
+        .filter(|server| matches!(server, Chat::Ours(_)))
+        .collect();
+    let table = stalled(options, &ours, &chat)?;
+    println!("{table}");
+    text.push(table);
+    if options.write {
+        let text = text.join("\n\n");
+        report::write("fanout", &format!("{text}\n\n{}.", report::circumstances()))?;
+    }
+    Ok(())
+}
+
+/// The packages of the peers, as their lock file says.
+fn install() -> io::Result<()> {
+    if peers().join("node_modules").is_dir() {
+        return Ok(());
+    }
+    let installed = Command::new("npm")
+        .args(["ci", "--no-audit", "--no-fund"])
+        .current_dir(peers())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .status()?;
+    if installed.success() {
+        return Ok(());
+    }
+    Err(io::Error::other("npm could not install the peers"))
+}
+
+/// A server on its core, and the members on another.
+fn start(server: Chat, chat: &Path) -> io::Result<(Server, Worker)> {
+    let dialect = server.dialect();
+    let server = Server::start(&mut pinned(server.command(chat), 0))?;
+    let mut members = program::this("fanout-load")?;
+    members.arg(server.port.to_string()).arg(dialect.name());
+    let members = Worker::start(&mut pinned(members, 1))?;
+    Ok((server, members))
+}
+
+/// One server's samples.
+#[derive(Clone, Default)]
+struct Cell {
+    /// The server's CPU time per delivery, in nanoseconds.
+    cost: Samples,
+    rate: Samples,
+    median: Samples,
+    slow: Samples,
+    /// How busy they were, in parts of a core.
+    server: Samples,
+    generator: Samples,
+}
+
+impl Cell {
+    fn take(&mut self, said: &str, spent: f64) -> io::Result<()> {
+        let figures: Vec<f64> = said
+            .split_whitespace()
+            .filter_map(|word| word.parse().ok())
+            .collect();
+        let [count, passed, median, slow, cpu] = figures[..] else {
+            return Err(io::Error::other(said));
+        };
+        self.cost.push(spent / count);
+        self.rate.push(count / passed * 1e9);
+        self.median.push(median / 1e6);
+        self.slow.push(slow / 1e6);
+        self.server.push(spent / passed);
+        self.generator.push(cpu / passed);
+        Ok(())
+    }
+}
+
+fn throughput(
+    options: &Options,
+    servers: &[Chat],
+    chat: &Path,
+    members: usize,
+) -> io::Result<String> {
+    let senders = members.min(20);
+    let mut cells = vec![Cell::default(); servers.len()];
+    for round in 0..options.rounds {
+        for turn in 0..servers.len() {
+            let row = (turn + round) % servers.len();
+            let (server, mut crowd) = start(servers[row], chat)?;
+            crowd.tell(&format!("join {members}"))?;
+            let time = options.time.as_millis();
+            let said = crowd.tell(&format!("run {senders} 2 64 {time}"))?;
+            debug_assert_eq!(said, "begin");
+            let before = server.cpu_time()?;
+            crowd.hear("the load")?;
+            let spent = (server.cpu_time()? - before) as f64;
+            cells[row].take(&crowd.hear("the last deliveries")?, spent)?;
+        }
+    }
+    let median = |samples: &Samples| samples.median().unwrap_or(0.0);
+    let ours = cells.first().map_or(0.0, |cell| median(&cell.cost));
+    let mut lines = vec![
+        format!(
+            "| one room of {members}, {senders} of whom send | deliveries per second | server CPU per delivery | to the first | p50 / p99 | server, members busy |"
+        ),
+        "|---|--:|--:|--:|--:|--:|".into(),
+    ];
+    for (server, cell) in servers.iter().zip(&cells) {
+        lines.push(format!(
+            "| {server} | {:.0} | {:.0} ns ±{:.0} % | {:.1}x | {:.1} / {:.1} ms | {:.0} %, {:.0} % |",
+            median(&cell.rate),
+            median(&cell.cost),
+            cell.cost.spread().unwrap_or(0.0) * 100.0,
+            median(&cell.cost) / ours,
+            median(&cell.median),
+            median(&cell.slow),
+            median(&cell.server) * 100.0,
+            median(&cell.generator) * 100.0,
+        ));
+    }
+    Ok(lines.join("\n"))
+}
+
+/// What each member costs who is logged in, in a room, and silent.
+fn memory(options: &Options, servers: &[Chat], chat: &Path, members: usize) -> io::Result<String> {
+    let mut cells = vec![Samples::default(); servers.len()];
+    for _ in 0..options.rounds.min(3) {
+        for (server, cell) in servers.iter().zip(&mut cells) {
+            let (server, mut crowd) = start(*server, chat)?;
+            // What the first ones cost is not what each costs.
+            crowd.tell("join 100")?;
+            crowd.tell("settle 1000")?;
+            let before = server.resident()?;
+            crowd.tell(&format!("join {members}"))?;
+            crowd.tell("settle 1000")?;
+            let after = server.resident()?;
+            cell.push(after.saturating_sub(before) as f64 / members as f64);
+        }
+    }
+    let mut lines = vec![
+        format!(
+            "| {members} members who are logged in, in one room, and silent | server memory for each |"
+        ),
+        "|---|--:|".into(),
+    ];
+    for (server, cell) in servers.iter().zip(&cells) {
+        lines.push(format!(
+            "| {server} | {:.0} B |",
+            cell.median().unwrap_or(0.0)
+        ));
+    }
+    Ok(lines.join("\n"))
+}
+
+/// What it does to the others that one in twenty does not read.
+fn stalled(options: &Options, servers: &[Chat], chat: &Path) -> io::Result<String> {
+    let members = if options.quick { 20 } else { 200 };
+    let (stalled, senders) = (members / 20, 10);
+    let time = options.time.as_millis();
+    let mut lines = vec![
+        format!(
+            "| one room of {members}, {senders} of whom send | p99, all read | p99, {stalled} do not read | told 4008 | memory: before, most, after |"
+        ),
+        "|---|--:|--:|--:|--:|".into(),
+    ];
+    for server in servers {
+        let mut slow = [Samples::default(), Samples::default()];
+        let (mut told, mut memory) = (String::new(), Samples::default());
+        let mut memories = [0; 3];
+        for round in 0..options.rounds * 2 {
+            let stalls = round % 2;
+            let (server, mut crowd) = start(*server, chat)?;
+            crowd.tell(&format!("join {members}"))?;
+            if stalls == 1 {
+                crowd.tell(&format!("stall {stalled}"))?;
+            }
+            memories[0] = server.resident()?;
+            crowd.tell(&format!("run {senders} 2 1000 {time}"))?;
+            crowd.hear("the load")?;
+            let said = crowd.hear("the last deliveries")?;
+            let mut cell = Cell::default();
+            cell.take(&said, 0.0)?;
+            slow[stalls].push(cell.slow.median().unwrap_or(0.0));
+            if stalls == 1 {
+                memories[1] = server.resident()?;
+                memory.push(memories[1] as f64);
+                told = crowd.tell("judge")?;
+                memories[2] = server.resident()?;
+            }
+        }
+        let ms = |samples: &Samples| samples.median().unwrap_or(0.0);
+        let told = told.split(' ').next().unwrap_or_default().to_owned();
+        let mib = memories.map(|bytes| format!("{:.1}", bytes as f64 / f64::from(1 << 20)));
+        lines.push(format!(
+            "| {server} | {:.2} ms | {:.2} ms ({:+.0} %) | {told} of {stalled} | {} MiB |",
+            ms(&slow[0]),
+            ms(&slow[1]),
+            (ms(&slow[1]) / ms(&slow[0]) - 1.0) * 100.0,
+            mib.join(", "),
+        ));
+    }
+    Ok(lines.join("\n"))
+}
