@@ -110,7 +110,8 @@ pub use sockeye_mio as mio;
     feature = "tokio",
     feature = "async-std",
     feature = "smol",
-    feature = "mio"
+    feature = "mio",
+    feature = "deflate"
 ))]
 #[doc = include_str!("../README.md")]
 struct Readme;

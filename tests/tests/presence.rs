@@ -532,6 +532,26 @@ fn redis_goes_for_30_s_and_comes_back() {
 }
 
 #[test]
+fn a_node_that_comes_back_later_than_redis_is_waited_for() {
+    let mut redis = Redis::start();
+    let key = Key::new();
+    let [one, other] = [(); 2].map(|()| key.node(&redis.url(), &[]));
+    let mut watcher = one.watch();
+    let _ana = key.join(&other, "ana");
+    watcher.wait_for(&["ana"], PATIENCE);
+    redis.stop();
+    eventually(Duration::from_secs(5), || one.users().1);
+    other.0.pause();
+    redis.restart();
+    eventually(AGREEMENT, || !one.users().1);
+    // Its lease went with the store, but not its users.
+    watcher.expect_to_stay(&["ana"], Duration::from_secs(2));
+    other.0.resume();
+    watcher.expect_to_stay(&["ana"], Duration::from_secs(6));
+    assert_eq!(one.users(), (vec!["ana".into()], false));
+}
+
+#[test]
 fn redis_hangs_and_nobody_waits_for_it() {
     let redis = Redis::start();
     let key = Key::new();

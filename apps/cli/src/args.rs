@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand};
-use sockeye_runner::{Bytes, Interval, duration};
+use sockeye_runner::{Bytes, Compression, Interval, duration};
 
 use crate::bench;
 use crate::request::Field;
@@ -252,6 +252,18 @@ pub(crate) struct Request {
     /// Time for the server to answer a Close.
     #[arg(long, value_name = "TIME", default_value = "5s", help_heading = "Limits", value_parser = duration)]
     pub(crate) close_timeout: Duration,
+
+    /// Offer compression: a list of `takeover`, `window=BITS`, `level=N` and `min=BYTES`,
+    /// which `--deflate` alone leaves at 12, 1 and 256.
+    #[arg(
+        long,
+        value_name = "PARAMETERS",
+        num_args = 0..=1,
+        default_missing_value = "",
+        require_equals = true,
+        help_heading = "Request"
+    )]
+    pub(crate) deflate: Option<Compression>,
 
     /// Largest message that is accepted; a larger one closes with 1009.
     #[arg(

@@ -57,6 +57,7 @@ impl Target {
         config.handshake_timeout = request.connect_timeout;
         config.close_timeout = request.close_timeout;
         config.max_message = request.max_message.0;
+        config.deflate = request.deflate.map(|given| given.0);
         tune(&mut config);
         options.config = config.share().map_err(Failure::Config)?;
         options.subprotocols.clone_from(&request.subprotocols);

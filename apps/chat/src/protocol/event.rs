@@ -1,7 +1,7 @@
 //! What the server says.
 
 use serde::Serialize;
-use sockeye_handler::Frame;
+use sockeye_handler::{Frame, Outgoing};
 use sockeye_kit::name::Name;
 
 use super::id::Id;
@@ -115,7 +115,12 @@ fn is_false(value: &bool) -> bool {
 
 /// Encodes what is told, once for however many clients.
 pub(crate) fn frame(event: &Event<'_>) -> Frame {
-    Frame::new(json(event))
+    let message = Outgoing::from(json(event));
+    Frame::new(match event {
+        // What resumes a session is a secret: a length must tell nobody anything about it.
+        Event::Hello { .. } => message.uncompressed(),
+        _ => message,
+    })
 }
 
 /// Encodes the answer to `history`, of messages that are encoded already.
