@@ -9,6 +9,7 @@ use hdrhistogram::Histogram;
 use memchr::memmem::Finder;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
+use socket2::SockRef;
 
 use super::dialect::Dialect;
 use crate::idle::clients;
@@ -31,10 +32,13 @@ pub struct Load {
     /// Bytes of each text, at least 24.
     pub len: usize,
     pub time: Duration,
+    /// Messages a second of all senders; none: as fast as copies come back.
+    pub rate: Option<u32>,
 }
 
 /// Does what standard input says, a line at a time, and answers each with a line:
-/// `join COUNT`, `stall COUNT`, `run SENDERS DEPTH LEN MS`, `settle MS`, `judge`.
+/// `join COUNT`, `stall COUNT` (which join, and do not read any more), `run SENDERS DEPTH LEN MS`,
+/// `pace SENDERS RATE LEN MS`, `settle MS`, `judge`.
 pub fn run(port: u16, dialect: Dialect) -> io::Result<()> {
     let mut crowd = Crowd::new(port, dialect)?;
     for line in io::stdin().lock().lines() {
@@ -50,6 +54,14 @@ pub fn run(port: u16, dialect: Dialect) -> io::Result<()> {
                 depth: *depth,
                 len: *len,
                 time: Duration::from_millis(*time as u64),
+                rate: None,
+            }),
+            ("pace", [senders, rate, len, time]) => crowd.run(Load {
+                senders: *senders,
+                depth: 0,
+                len: *len,
+                time: Duration::from_millis(*time as u64),
+                rate: Some(*rate as u32),
             }),
             ("settle", [time]) => crowd.settle(Duration::from_millis(*time as u64)),
             ("judge", []) => crowd.judge(),
@@ -136,9 +148,14 @@ impl Crowd {
         Ok(())
     }
 
-    /// The last so many do not read from here on.
+    /// So many more, who do not read once they are in.
     fn stall(&mut self, count: usize) -> io::Result<()> {
-        self.stalled_from = self.members.len() - count;
+        self.stalled_from = self.members.len();
+        self.join(count)?;
+        for member in &self.members[self.stalled_from..] {
+            // So that the system does not read for them.
+            SockRef::from(&member.socket).set_recv_buffer_size(4096)?;
+        }
         Ok(())
     }
 
@@ -162,9 +179,10 @@ impl Crowd {
         let mut is_warm = false;
         let mut figures = None;
         let mut deadline = None;
+        let (paced_from, mut paced) = (Instant::now(), 0);
+        let patience = Duration::from_millis(if load.rate.is_some() { 1 } else { 50 });
         loop {
-            self.poll
-                .poll(&mut events, Some(Duration::from_millis(50)))?;
+            self.poll.poll(&mut events, Some(patience))?;
             for event in &events {
                 let number = event.token().0;
                 if number >= reading {
@@ -173,7 +191,13 @@ impl Crowd {
                 self.members[number].write()?;
                 self.read(number)?;
             }
-            if figures.is_none() {
+            if let Some(rate) = load.rate.filter(|_| figures.is_none()) {
+                let due = (paced_from.elapsed().as_secs_f64() * f64::from(rate)) as usize;
+                while paced < due {
+                    self.send(paced % load.senders, load.len)?;
+                    paced += 1;
+                }
+            } else if figures.is_none() {
                 for sender in 0..load.senders {
                     let under_way = self.senders[sender].next - self.senders[sender].back;
                     for _ in under_way as usize..load.depth {
@@ -232,29 +256,35 @@ impl Crowd {
         Ok(format!("{} {}", self.tally.delivered, self.tally.other))
     }
 
-    /// Reads what those who stalled were sent, to its end: how many were told 4008, and how many
-    /// bytes they got.
+    /// Reads what those who stalled were sent, up to a Close: how many were told 4008, and how
+    /// many bytes they all got.
     fn judge(&mut self) -> io::Result<String> {
         let (mut told, mut bytes) = (0, 0);
-        for member in self.members.drain(self.stalled_from..) {
-            let mut stream = std::net::TcpStream::from(member.socket);
-            stream.set_nonblocking(false)?;
-            stream.set_read_timeout(Some(PATIENCE))?;
-            let mut all = Vec::new();
-            // A reset after the Close is an end, too.
-            let _ = stream.read_to_end(&mut all);
-            bytes += all.len();
-            let mut rest = &all[..];
-            let mut last = None;
-            while let Some((first, payload, len)) = frame(rest) {
-                last = Some((first, payload));
-                rest = &rest[len..];
-            }
-            if last
-                .is_some_and(|(first, payload)| first == 0x88 && payload.starts_with(&[0x0f, 0xa8]))
-            {
-                told += 1;
-            }
+        let mut stalled: Vec<Member> = self.members.drain(self.stalled_from..).collect();
+        for member in &stalled {
+            SockRef::from(&member.socket).set_recv_buffer_size(1 << 20)?;
+        }
+        let deadline = Instant::now() + PATIENCE;
+        while !stalled.is_empty() && Instant::now() < deadline {
+            stalled.retain_mut(|member| {
+                let n = match member.socket.read(&mut self.buffer) {
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
+                    Ok(0) | Err(_) => return false,
+                    Ok(n) => n,
+                };
+                bytes += n;
+                member.partial.extend_from_slice(&self.buffer[..n]);
+                let mut rest = &member.partial[..];
+                while let Some((first, payload, len)) = frame(rest) {
+                    if first == 0x88 {
+                        told += usize::from(payload.starts_with(&4008_u16.to_be_bytes()));
+                        return false;
+                    }
+                    rest = &rest[len..];
+                }
+                member.partial = rest.to_vec();
+                true
+            });
         }
         Ok(format!("{told} {bytes}"))
     }
