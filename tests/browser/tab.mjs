@@ -51,7 +51,11 @@ export class Tabs {
     page.on('response', (response) => {
       if (response.status() >= 400) complain(`${response.url()}: ${response.status()}`);
     });
-    page.on('requestfailed', (request) => complain(`${request.url()}: ${request.failure().errorText}`));
+    page.on('requestfailed', (request) => {
+      const { errorText } = request.failure();
+      // Aborted is what the page itself gives up, when it is left for another.
+      if (errorText !== 'net::ERR_ABORTED') complain(`${request.url()}: ${errorText}`);
+    });
     await page.exposeFunction('reportViolation', complain);
     await page.addInitScript(() => {
       addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI, sample }) => {

@@ -1,9 +1,10 @@
 //! A Redis of a test's own: Debian's `redis-server`, on a free port.
 
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
+use alloc::sync::Arc;
+use std::io::{self, BufRead, BufReader};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 
 use tempfile::TempDir;
@@ -153,4 +154,72 @@ fn is_ready(mut output: impl BufRead + Send + 'static) -> bool {
         }
     });
     ready.recv_timeout(PATIENCE).is_ok()
+}
+
+/// A way to a Redis that can be blocked, while others reach it.
+pub struct Way {
+    port: u16,
+    state: Arc<Mutex<WayState>>,
+}
+
+#[derive(Default)]
+struct WayState {
+    is_blocked: bool,
+    streams: Vec<TcpStream>,
+}
+
+impl Way {
+    /// To this Redis.
+    #[must_use]
+    pub fn to(redis: &Redis) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("bound").port();
+        let state = Arc::new(Mutex::new(WayState::default()));
+        let (shared, target) = (Arc::clone(&state), redis.port);
+        thread::spawn(move || {
+            for near in listener.incoming().flatten() {
+                let mut state = lock(&shared);
+                if state.is_blocked {
+                    continue;
+                }
+                let Ok(far) = TcpStream::connect(("127.0.0.1", target)) else {
+                    continue;
+                };
+                for (from, to) in [(&near, &far), (&far, &near)] {
+                    let ends = [from, to].map(|stream| stream.try_clone().expect("a socket"));
+                    thread::spawn(move || {
+                        let [mut from, mut to] = ends;
+                        let _ = io::copy(&mut from, &mut to);
+                        let _ = to.shutdown(Shutdown::Both);
+                    });
+                }
+                state.streams.extend([near, far]);
+            }
+        });
+        Self { port, state }
+    }
+
+    /// The URL of the Redis, on this way.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/0", self.port)
+    }
+
+    /// Breaks all connections and lets no new one through.
+    pub fn block(&self) {
+        let mut state = lock(&self.state);
+        state.is_blocked = true;
+        for stream in state.streams.drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Lets connections through again.
+    pub fn free(&self) {
+        lock(&self.state).is_blocked = false;
+    }
+}
+
+fn lock(state: &Mutex<WayState>) -> MutexGuard<'_, WayState> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }

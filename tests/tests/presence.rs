@@ -440,10 +440,13 @@ fn a_hundred_killed_nodes_leave_no_ghost() {
 fn a_node_that_ends_in_good_order_is_gone_at_once() {
     let redis = Redis::start();
     let key = Key::new();
-    let [mut one, other] = [(); 2].map(|()| key.node(&redis.url(), &["--drain-timeout", "1s"]));
+    let flags = ["--drain-timeout", "1s", "--grace", "1m"];
+    let [mut one, other] = [(); 2].map(|()| key.node(&redis.url(), &flags));
     let mut watcher = other.watch();
     let _ana = key.join(&one, "ana");
-    watcher.wait_for(&["ana"], PATIENCE);
+    // There is nobody to wait for this one any longer.
+    key.join(&one, "bob").vanish();
+    watcher.wait_for(&["ana", "bob"], PATIENCE);
     one.0.terminate();
     let told = Instant::now();
     let heard = watcher.wait_for(&[], PATIENCE);

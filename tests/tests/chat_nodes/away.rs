@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 use sockeye_tests::chat::Client;
 use sockeye_tests::program::Program;
-use sockeye_tests::redis::Redis;
+use sockeye_tests::redis::{Redis, Way};
 
 use crate::{Deployment, on_each_adapter, setting};
 
@@ -120,6 +120,40 @@ fn wait_for_members(client: &mut Client, begun: Instant) {
         // What changes is told in windows of 250 ms.
         thread::sleep(Duration::from_millis(50));
     }
+}
+
+#[test]
+fn a_node_that_alone_has_lost_redis_comes_back_to_the_others() {
+    on_each_adapter(|adapter| {
+        let deployment = Deployment::on(adapter).with("--lease", "2s");
+        let way = Way::to(&deployment.redis);
+        let (one, two) = (deployment.node(), deployment.node_at(&way.url()));
+        let mut ana = Client::join(&one, "ana", "lobby");
+        let mut ben = Client::join(&two, "ben", "lobby");
+        let before = ana.say("lobby", "before");
+        way.block();
+        two.wait_degraded(true, Duration::from_secs(8));
+        // To the others it is dead.
+        let left = ana.find(|m| m["type"] == "diff" && m["leave"] == json!(["ben"]));
+        assert_eq!(left["join"], json!([]));
+        let went_on = ana.say("lobby", "we go on");
+        assert_eq!(
+            (&went_on["epoch"], &went_on["off"]),
+            (&before["epoch"], &json!(2))
+        );
+        assert!(!one.is_degraded());
+        ben.say("lobby", "alone");
+        way.free();
+        two.wait_degraded(false, AGREED);
+        for client in [&mut ana, &mut ben] {
+            assert_eq!(client.find_type("recovered")["ok"], false);
+        }
+        ana.find(|m| m["type"] == "diff" && m["join"] == json!(["ben"]));
+        let after = ben.say("lobby", "after");
+        assert_ne!(after["epoch"], before["epoch"]);
+        assert_eq!(ana.texts("lobby", 3), ["before", "we go on", "after"]);
+        assert_eq!(ben.texts("lobby", 3), ["before", "alone", "after"]);
+    });
 }
 
 #[test]

@@ -56,9 +56,13 @@ impl Deployment {
 
     /// One more node, in a database of this number.
     fn node_of(&self, database: u32) -> Program {
-        let url = self.redis.database(database);
+        self.node_at(&self.redis.database(database))
+    }
+
+    /// One more node, which reaches Redis by this URL.
+    fn node_at(&self, url: &str) -> Program {
         let mut args: Vec<&str> = self.flags.iter().map(String::as_str).collect();
-        args.extend(["--redis", &url]);
+        args.extend(["--redis", url]);
         Program::start("sockeye-chat", &args)
     }
 }

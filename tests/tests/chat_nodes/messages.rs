@@ -234,6 +234,8 @@ fn two_databases_are_two_deployments() {
     let mut ana = Client::join(&one, "ana", "lobby");
     // The name is free there.
     let mut other = Client::join(&two, "ana", "lobby");
+    let _ben = Client::join(&two, "ben", "lobby");
+    assert_eq!(ana.find_within(QUIET, |m| m["type"] == "diff"), None);
     // Redis publishes to all of its databases alike: the channels must not be the same.
     ana.say("lobby", "here");
     other.say("lobby", "there");
@@ -243,4 +245,5 @@ fn two_databases_are_two_deployments() {
         assert_eq!(client.find_within(QUIET, |m| m["type"] == "msg"), None);
     }
     assert_eq!(ana.members("lobby"), ["ana"]);
+    assert_eq!(other.members("lobby"), ["ana", "ben"]);
 }

@@ -188,7 +188,7 @@ impl Node {
     fn step(&self, renew_at: Instant) -> Step {
         let now = Instant::now();
         match self.lock().valid_until {
-            Some(until) if until > now && (renew_at > now) => Step::Look,
+            Some(until) if until > now && renew_at > now => Step::Look,
             Some(until) if until > now => Step::Renew,
             _ => Step::Enter,
         }

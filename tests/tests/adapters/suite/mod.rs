@@ -2,6 +2,7 @@
 
 mod broadcast;
 mod chat;
+mod compression;
 mod ending;
 mod facades;
 mod halves;

@@ -168,7 +168,7 @@ fn snapshot(text: &str) -> Option<Snapshot> {
     });
     let members = members.collect();
     let entries: Vec<&str> = parts.filter(|entry| !entry.is_empty()).collect();
-    let first = (newest.off + 1).checked_sub(entries.len() as u64)?;
+    let first = newest.off.checked_sub(entries.len() as u64)? + 1;
     let messages = (first..).zip(entries).map(|(off, entry)| {
         let epoch = newest.epoch.clone();
         read_entry(entry, Stamp { off, epoch })
@@ -198,5 +198,103 @@ impl FromStr for Session {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         u64::from_str_radix(text, 16).map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        Name::parse(text).expect("a name")
+    }
+
+    fn read(text: &str) -> Option<Published<'_>> {
+        Published::read(text.as_bytes())
+    }
+
+    #[test]
+    fn a_message_is_read_as_it_was_written() {
+        for (via, text) in [(Via::Member, "hello  there "), (Via::Api, "a\n\tb m x")] {
+            let entry = entry(via, &name("ana"), text);
+            let published = format!("m lobby e1 7 1795251600123 {entry}");
+            let Some(Published::Message("lobby", unread)) = read(&published) else {
+                panic!("{published}");
+            };
+            let message = unread.message().expect("a message");
+            assert_eq!(&*message.text, text);
+            assert_eq!((&*message.from, message.via), ("ana", via));
+            assert_eq!(message.stamp, read_stamp("7 e1").expect("a stamp"));
+            let since = message.ts.duration_since(UNIX_EPOCH).expect("later");
+            assert_eq!(since, Duration::from_millis(1_795_251_600_123));
+        }
+    }
+
+    #[test]
+    fn a_whisper_is_read_as_it_was_written() {
+        let whisper = Whisper {
+            from: name("ana"),
+            to: name("ben"),
+            text: "psst: r w".into(),
+            ts: UNIX_EPOCH + Duration::from_millis(42),
+            id: None,
+        };
+        let written = write_whisper(&whisper);
+        let Some(Published::Whisper(read)) = read(&written) else {
+            panic!("{written}");
+        };
+        assert_eq!(format!("{read:?}"), format!("{whisper:?}"));
+    }
+
+    #[test]
+    fn the_entries_of_a_snapshot_end_at_its_newest_offset() {
+        let text = "s 9 lobby e1 12\x1eana n1.1\x1fben n2.4\x1e1 m ana one\x1e2 a server two";
+        let Some(Published::Snapshot(9, snapshot)) = read(text) else {
+            panic!("{text}");
+        };
+        let offsets = snapshot.messages.iter().map(|message| message.stamp.off);
+        assert_eq!(offsets.collect::<Vec<_>>(), [11, 12]);
+        assert_eq!(snapshot.newest, read_stamp("12 e1").expect("a stamp"));
+        let members = [("n1.1", "ana"), ("n2.4", "ben")];
+        let members = members.map(|(node, user)| (Node(node.into()), name(user)));
+        assert_eq!(snapshot.members, members);
+    }
+
+    #[test]
+    fn a_snapshot_may_be_empty_and_has_no_holes() {
+        for (text, off) in [
+            ("s 9 lobby e1 0\x1e\x1e", 0),
+            ("s 9 lobby e1 7\x1e\x1e", 7),
+            // One entry is of a kind that is not known here.
+            ("s 9 lobby e1 2\x1e\x1e1 m ana one\x1e2 z ana two", 2),
+        ] {
+            let Some(Published::Snapshot(9, snapshot)) = read(text) else {
+                panic!("{text}");
+            };
+            assert_eq!(snapshot.newest.off, off);
+            assert!(
+                snapshot.messages.is_empty() && snapshot.members.is_empty(),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_not_ours_is_left_out() {
+        for text in [
+            "",
+            "m",
+            "q lobby x",
+            "e lobby n1.1",
+            "s x lobby e1 0\x1e\x1e",
+            // More entries than messages that ever were.
+            "s 9 lobby e1 1\x1e\x1e1 m ana one\x1e2 m ana two",
+            "r ana session",
+            "r not:a:name 00ff",
+            "w ana ben soon hello",
+        ] {
+            assert!(read(text).is_none(), "{text}");
+        }
+        assert!(Published::read(b"m lobby \xff").is_none());
     }
 }
