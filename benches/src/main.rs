@@ -17,11 +17,11 @@ mod sessions;
 mod wire;
 
 use std::io;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use echo::load::Load;
+use idle::clients::Wish;
 use peers::Peer;
 
 const USAGE: &str = "\
@@ -300,6 +300,13 @@ fn load(mut args: impl Iterator<Item = String>) -> Result<(), Fault> {
 
 fn idle_clients(mut args: impl Iterator<Item = String>) -> Result<(), Fault> {
     let port = number("the port", &mut args)?;
-    let roots = args.next().map(PathBuf::from);
-    Ok(idle::clients::run(port as u16, roots)?)
+    let (mut roots, mut wish) = (None, Wish::Nothing);
+    while let Some(arg) = args.next() {
+        match &*arg {
+            "--roots" => roots = Some(value(&arg, &mut args)?.into()),
+            "--deflate" => wish = Wish::Compression,
+            _ => return Err(unknown(&arg)),
+        }
+    }
+    Ok(idle::clients::run(port as u16, roots, wish)?)
 }

@@ -193,7 +193,7 @@ pub fn run(options: &Options) -> io::Result<()> {
             command.args([&options.sessions.to_string(), peers]);
             let said = String::from_utf8_lossy(&command.output()?.stdout).into_owned();
             let figures: Vec<f64> = said
-                .split(' ')
+                .split_whitespace()
                 .filter_map(|word| word.parse().ok())
                 .collect();
             let [bytes, open, echo, broadcast] = figures[..] else {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { PATIENCE, run, startServer } from '../support/programs.mjs';
 import { Door } from './door.mjs';
-import { DESKTOP, NO_SERVER, PHONE, Tabs, assertFits, launch, screenshot } from './tab.mjs';
+import { DESKTOP, NO_SERVER, PHONE, Tabs, assertFits, assertLabelled, assertReadable, launch, screenshot } from './tab.mjs';
 
 const timeout = PATIENCE;
 const MARKUP = '<img src=x onerror=alert(1)>';
@@ -260,7 +260,8 @@ test('a lost connection comes back with what was missed, and sends what waited',
   await ana.locator('#link-notice', { hasText: /The connection was lost\. Trying again/ }).waitFor();
   await screenshot(ana, 'chat-reconnecting');
   await door.open();
-  await ana.locator('#link-notice button').click().catch(() => {}); // It may have come back by itself.
+  // It may have come back by itself: then the button is hidden, and does nothing.
+  await ana.locator('#link-notice button').evaluate((button) => button.click());
   for (const page of [ana, bo]) {
     await hears(page, 'written while away');
     assert.deepEqual(await texts(page), ['before', 'missed', 'written while away']);
@@ -290,9 +291,11 @@ test('a server that restarts is told, waited for, and found again', { timeout },
 });
 
 test('the same person in another window takes over, and the first says so', { timeout }, async () => {
+  const bo = await enter('bo', 'lobby');
   const ana = await enter('ana', 'lobby');
   await say(ana, 'first window');
   await hears(ana, 'first window');
+  await ana.waitForFunction(() => sessionStorage.length > 0);
   const session = await ana.evaluate(() => JSON.stringify(sessionStorage));
   const other = await tabs.again(ana.context(), server.page);
   await other.evaluate((session) => Object.assign(sessionStorage, JSON.parse(session)), session);
@@ -301,7 +304,8 @@ test('the same person in another window takes over, and the first says so', { ti
   const notice = ana.locator('#link-notice', { hasText: 'You are signed in from another window' });
   await notice.waitFor();
   await screenshot(ana, 'chat-replaced');
-  await other.close();
+  await other.locator('#sign-out').click();
+  await bo.locator('#subtitle', { hasText: '1 person here' }).waitFor();
   await notice.getByRole('button').click();
   await say(ana, 'mine again');
   await hears(ana, 'mine again');
@@ -464,14 +468,7 @@ test('all of it works without a mouse', { timeout }, async () => {
   await hears(page, 'on deck');
   await press('Alt+ArrowUp');
   await hears(page, 'second line');
-  // Everything that can be reached says what it is.
-  const unnamed = await page.evaluate(() =>
-    [...document.querySelectorAll('button, input, textarea')]
-      .filter((control) => control.checkVisibility())
-      .filter((control) => !(control.ariaLabel || control.labels?.length || control.innerText.trim()))
-      .map((control) => control.outerHTML),
-  );
-  assert.deepEqual(unnamed, []);
+  await assertLabelled(page);
 });
 
 test('it is as readable in the dark', { timeout }, async () => {
@@ -484,31 +481,7 @@ test('it is as readable in the dark', { timeout }, async () => {
   await say(ana, 'Good night.');
   for (const page of [ana, bo]) {
     await hears(page, 'Good night.');
-    for (const selector of ['.text', '.message time', '#subtitle', '#my-name']) {
-      const ratio = await page.locator(selector).first().evaluate(contrast);
-      assert.ok(ratio >= 4.5, `${selector} has a contrast of ${ratio.toFixed(2)}`);
-    }
+    for (const selector of ['.text', '.message time', '#subtitle', '#my-name']) await assertReadable(page, selector);
   }
   await screenshot(ana, 'chat-dark');
 });
-
-// WCAG 2.2 §1.4.3, of an element's text on what is behind it.
-function contrast(element) {
-  const parse = (color) => {
-    const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
-    canvas.fillStyle = color;
-    canvas.fillRect(0, 0, 1, 1);
-    return [...canvas.getImageData(0, 0, 1, 1).data];
-  };
-  const luminance = (color) => {
-    const [r, g, b] = parse(color).map((part) => {
-      const value = part / 255;
-      return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
-    });
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  let behind = element;
-  while (parse(getComputedStyle(behind).backgroundColor)[3] < 255) behind = behind.parentElement;
-  const [dark, light] = [getComputedStyle(element).color, getComputedStyle(behind).backgroundColor].map(luminance).sort((a, b) => a - b);
-  return (light + 0.05) / (dark + 0.05);
-}

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { PATIENCE, run, startServer } from '../support/programs.mjs';
-import { DESKTOP, NO_SERVER, PHONE, Tabs, assertFits, launch, screenshot } from './tab.mjs';
+import { DESKTOP, NO_SERVER, PHONE, Tabs, assertFits, assertLabelled, launch, screenshot } from './tab.mjs';
 
 const timeout = PATIENCE;
 
@@ -241,13 +241,7 @@ test('on a phone, in the dark, and without a mouse', { timeout }, async () => {
   await lists(page, 'ana', long);
   await assertFits(page, '#leave');
   await screenshot(page, 'presence-phone', { fullPage: true });
-  const unnamed = await page.evaluate(() =>
-    [...document.querySelectorAll('button, input, textarea')]
-      .filter((control) => control.checkVisibility())
-      .filter((control) => !(control.ariaLabel || control.labels?.length || control.innerText.trim()))
-      .map((control) => control.outerHTML),
-  );
-  assert.deepEqual(unnamed, []);
+  await assertLabelled(page);
 });
 
 test('a dozen people fill the page, and can be found', { timeout }, async () => {

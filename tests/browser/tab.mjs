@@ -51,7 +51,11 @@ export class Tabs {
     page.on('response', (response) => {
       if (response.status() >= 400) complain(`${response.url()}: ${response.status()}`);
     });
-    page.on('requestfailed', (request) => complain(`${request.url()}: ${request.failure().errorText}`));
+    page.on('requestfailed', (request) => {
+      const { errorText } = request.failure();
+      // Aborted is what the page itself gives up, when it is left for another.
+      if (errorText !== 'net::ERR_ABORTED') complain(`${request.url()}: ${errorText}`);
+    });
     await page.exposeFunction('reportViolation', complain);
     await page.addInitScript(() => {
       addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI, sample }) => {
@@ -98,3 +102,40 @@ export async function assertFits(page, visible) {
   }, visible);
 }
 
+// Whatever can be reached says what it is.
+export async function assertLabelled(page) {
+  const unnamed = await page.evaluate(() =>
+    [...document.querySelectorAll('button, input, textarea')]
+      .filter((control) => control.checkVisibility())
+      .filter((control) => !(control.ariaLabel || control.labels?.length || control.innerText.trim()))
+      .map((control) => control.outerHTML),
+  );
+  assert.deepEqual(unnamed, []);
+}
+
+// The text stands out enough from what is behind it.
+export async function assertReadable(page, selector) {
+  const ratio = await page.locator(selector).first().evaluate(contrast);
+  assert.ok(ratio >= 4.5, `${selector} has a contrast of ${ratio.toFixed(2)}`);
+}
+
+// WCAG 2.2 §1.4.3, of an element's text on what is behind it.
+function contrast(element) {
+  const parse = (color) => {
+    const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+    canvas.fillStyle = color;
+    canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const luminance = (color) => {
+    const [r, g, b] = parse(color).map((part) => {
+      const value = part / 255;
+      return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  let behind = element;
+  while (parse(getComputedStyle(behind).backgroundColor)[3] < 255) behind = behind.parentElement;
+  const [dark, light] = [getComputedStyle(element).color, getComputedStyle(behind).backgroundColor].map(luminance).sort((a, b) => a - b);
+  return (light + 0.05) / (dark + 0.05);
+}

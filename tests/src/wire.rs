@@ -13,6 +13,8 @@ pub const TEXT: u8 = 0x1;
 pub const BINARY: u8 = 0x2;
 /// Close.
 pub const CLOSE: u8 = 0x8;
+/// The bit of a compressed message (RFC 7692 §6).
+pub const RSV1: u8 = 0x40;
 /// Ping.
 pub const PING: u8 = 0x9;
 /// Pong.
@@ -57,6 +59,21 @@ impl Raw {
         let head = raw.read_head();
         assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
         raw
+    }
+
+    /// Connects and upgrades to compression with these parameters, and returns those that
+    /// the server answered.
+    pub fn open_deflated(address: SocketAddr, offered: &str) -> (Self, String) {
+        let mut raw = Self::silent(address);
+        let extension =
+            format!("\r\nSec-WebSocket-Extensions: permessage-deflate{offered}\r\n\r\n");
+        raw.write(UPGRADE.replace("\r\n\r\n", &extension).as_bytes());
+        let head = raw.read_head();
+        let answered = head
+            .lines()
+            .find_map(|line| line.strip_prefix("Sec-WebSocket-Extensions: permessage-deflate"));
+        let answered = answered.expect("the server compresses").to_owned();
+        (raw, answered)
     }
 
     /// Connects and upgrades on this path, as `localhost`.

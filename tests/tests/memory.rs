@@ -10,8 +10,9 @@ use std::alloc::System;
 use std::io::{Read, Write};
 use std::thread;
 
+use sockeye_core::{Config, Deflate};
 use sockeye_handler::{Context, Decision, Handler, Message, Opening, Request, Service};
-use sockeye_tests::wire::{BINARY, FIN, Raw, frame};
+use sockeye_tests::wire::{BINARY, FIN, RSV1, Raw, frame};
 use sockeye_tokio::ServeOptions;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tokio::io::{AsyncRead, ReadBuf};
@@ -102,6 +103,32 @@ async fn floor() -> isize {
     bytes
 }
 
+/// Bytes for an idle connection that has sent and received compressed messages.
+async fn compressed() -> isize {
+    let mut config = Config::default();
+    config.deflate = Some(Deflate::default());
+    let mut options = ServeOptions::default();
+    options.config = config.share().expect("valid");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let server = sockeye_tokio::serve(listener, Echo, &options).expect("a listener");
+    let address = server.local_addr();
+    let talk = move || {
+        let (mut raw, _) = Raw::open_deflated(address, "; client_max_window_bits");
+        raw.send(FIN | BINARY, &[7; 2000]);
+        assert_eq!(raw.read().first, FIN | RSV1 | BINARY);
+        // In pieces: it must give its decompressor back.
+        let hello = frame(FIN | RSV1 | BINARY, b"\xf2\x48\xcd\xc9\xc9\x07\x00");
+        let (cut, rest) = hello.split_at(9);
+        raw.write(cut);
+        raw.write(rest);
+        assert_eq!(raw.read().payload, b"Hello");
+        raw
+    };
+    let warm_up = tokio::task::spawn_blocking(move || drop(talk()));
+    warm_up.await.expect("no panic");
+    bytes_each(talk).await
+}
+
 /// Waits until no more tasks than this are left: what they held is free again.
 async fn until_alive(tasks: usize) {
     let metrics = tokio::runtime::Handle::current().metrics();
@@ -165,6 +192,13 @@ fn an_idle_connection_costs_little_more_than_its_socket_and_a_busy_one_allocates
         assert!(
             ours <= floor + BUDGET,
             "{ours} bytes, and {floor} for a bare task"
+        );
+
+        let compressed = compressed().await;
+        eprintln!("bytes for an idle connection that compresses: {compressed}");
+        assert!(
+            compressed * 10 <= ours * 11,
+            "{compressed} bytes, and {ours} for one that does not compress"
         );
     });
 }

@@ -440,10 +440,13 @@ fn a_hundred_killed_nodes_leave_no_ghost() {
 fn a_node_that_ends_in_good_order_is_gone_at_once() {
     let redis = Redis::start();
     let key = Key::new();
-    let [mut one, other] = [(); 2].map(|()| key.node(&redis.url(), &["--drain-timeout", "1s"]));
+    let flags = ["--drain-timeout", "1s", "--grace", "1m"];
+    let [mut one, other] = [(); 2].map(|()| key.node(&redis.url(), &flags));
     let mut watcher = other.watch();
     let _ana = key.join(&one, "ana");
-    watcher.wait_for(&["ana"], PATIENCE);
+    // There is nobody to wait for this one any longer.
+    key.join(&one, "bob").vanish();
+    watcher.wait_for(&["ana", "bob"], PATIENCE);
     one.0.terminate();
     let told = Instant::now();
     let heard = watcher.wait_for(&[], PATIENCE);
@@ -526,6 +529,26 @@ fn redis_goes_for_30_s_and_comes_back() {
         let stored = connected(&mut store, &format!("presence:user:{user}"));
         assert_eq!(stored.as_deref(), Some("True"), "{user}");
     }
+}
+
+#[test]
+fn a_node_that_comes_back_later_than_redis_is_waited_for() {
+    let mut redis = Redis::start();
+    let key = Key::new();
+    let [one, other] = [(); 2].map(|()| key.node(&redis.url(), &[]));
+    let mut watcher = one.watch();
+    let _ana = key.join(&other, "ana");
+    watcher.wait_for(&["ana"], PATIENCE);
+    redis.stop();
+    eventually(Duration::from_secs(5), || one.users().1);
+    other.0.pause();
+    redis.restart();
+    eventually(AGREEMENT, || !one.users().1);
+    // Its lease went with the store, but not its users.
+    watcher.expect_to_stay(&["ana"], Duration::from_secs(2));
+    other.0.resume();
+    watcher.expect_to_stay(&["ana"], Duration::from_secs(6));
+    assert_eq!(one.users(), (vec!["ana".into()], false));
 }
 
 #[test]

@@ -258,11 +258,11 @@ export class Client {
     const answer = await this.request("join", { room: room.name, ...(known && { since: known }) });
     room.joined = true;
     room.degraded = answer.degraded === true;
-    if (known === undefined || known.epoch !== answer.epoch) {
+    // With `since`, `recovered` follows and says the rest; see `#recovered`.
+    if (known === undefined) {
       room.epoch = answer.epoch;
       room.off = answer.off;
     }
-    // With `since`, `recovered` follows and says the rest; see `#recovered`.
     if (isFirst && (known === undefined || known.epoch === answer.epoch)) {
       await this.#loadContext(room, known);
     }
@@ -287,11 +287,15 @@ export class Client {
     try {
       // An epoch that began without a join is learnt by joining again.
       const answer = await this.request("join", { room: room.name });
-      room.epoch = answer.epoch;
-      room.off = Math.max(answer.off, 0);
+      if (room.epoch !== answer.epoch) {
+        room.epoch = answer.epoch;
+        room.off = 0;
+      }
       room.degraded = answer.degraded === true;
       const { messages } = await this.request("history", { room: room.name, limit: MOST_HISTORY });
       for (const message of messages) this.#place(room, message, false);
+      // Only now: a loss before this asks for all of it again.
+      room.off = Math.max(room.off, answer.off);
     } catch (error) {
       if (!error.isLoss) this.#hooks.joinRefused(room, error);
       return;
@@ -302,7 +306,9 @@ export class Client {
   #place(room, message, live) {
     const item = itemOf(message);
     if (!room.add(item)) return;
-    if (item.from === this.nickname) room.settle(item.text);
+    // What came back late may be an older message of the same words; the answer to the
+    // second delivery settles that one.
+    if (live && item.from === this.nickname) room.settle(item.text);
     room.typing.delete(item.from);
     if (item.epoch === room.epoch) room.off = Math.max(room.off, item.off);
     this.#hooks.added(room, item, live);

@@ -40,10 +40,7 @@ export class Conversation {
     this.key = `${kind}:${name}`;
   }
 
-  /**
-   * Puts a room's message in its place; false for one that is already there.
-   * Tells `item.live` apart: whether it is newer than everything before it.
-   */
+  /** Puts a message in its place; false for one of a room that is already there. */
   add(item) {
     if (this.kind === "room") {
       const key = `${item.epoch} ${item.off}`;

@@ -8,6 +8,8 @@ mod api;
 mod login;
 #[path = "suite/members.rs"]
 mod members;
+#[path = "suite/order.rs"]
+mod order;
 #[path = "suite/original.rs"]
 mod original;
 #[path = "suite/pressure.rs"]

@@ -74,7 +74,6 @@ impl Handler for Watch {
     fn on_message(&mut self, _: Message<'_>, cx: &mut Context<'_>) {
         self.connection.received();
         if cx.is_open() && !self.bucket.take(cx.now()) {
-            self.watching = None;
             // It is open.
             let _ = cx.close(TOO_FAST, "too fast");
         }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
-use crate::idle::clients;
+use crate::idle::clients::{self, Wish};
 use crate::wire::{self, Kind};
 
 /// What it does.
@@ -48,7 +48,7 @@ pub fn run(port: u16, load: Load) -> io::Result<()> {
     let mut poll = Poll::new()?;
     let mut clients = (0..load.connections)
         .map(|number| {
-            let stream = clients::open(clients::connect(port, number)?)?;
+            let stream = clients::open(clients::connect(port, number)?, Wish::Nothing)?;
             stream.set_nonblocking(true)?;
             let mut socket = TcpStream::from_std(stream);
             let interest = Interest::READABLE | Interest::WRITABLE;

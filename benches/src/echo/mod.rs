@@ -147,6 +147,10 @@ fn measure(program: Program, built: &Built, load: Load, cell: &mut Cell) -> io::
     let [count, passed, median, slow, cpu] = figures[..] else {
         return Err(io::Error::other(said));
     };
+    if count == 0.0 {
+        // Somebody else had the machine all the time.
+        return Ok(());
+    }
     cell.cost.push(spent / count);
     cell.rate.push(count / passed * 1e9);
     cell.median.push(median / 1e3);

@@ -13,17 +13,37 @@ use socket2::{Domain, Socket, Type};
 
 use crate::wire::{self, Kind};
 
-const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n\
-    Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
-    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+/// What a client asks for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    Nothing,
+    /// permessage-deflate, with contexts that are kept, as browsers do.
+    Compression,
+}
 
-const MESSAGE: &[u8] = b"sixteen bytes...";
+impl Wish {
+    /// The extension, as it is asked for and granted.
+    fn field(self) -> &'static str {
+        match self {
+            Self::Nothing => "",
+            Self::Compression => "Sec-WebSocket-Extensions: permessage-deflate",
+        }
+    }
+
+    /// Long enough to be compressed, if it is.
+    fn message(self) -> Vec<u8> {
+        match self {
+            Self::Nothing => b"sixteen bytes...".to_vec(),
+            Self::Compression => b"sixteen bytes...".repeat(64),
+        }
+    }
+}
 
 trait Stream: Read + Write {}
 impl<S: Read + Write> Stream for S {}
 
 /// Does what standard input says, a line at a time: `open COUNT`, `echo`, `close`.
-pub fn run(port: u16, roots: Option<PathBuf>) -> io::Result<()> {
+pub fn run(port: u16, roots: Option<PathBuf>, wish: Wish) -> io::Result<()> {
     let tls = roots.map(config);
     let mut clients: Vec<Box<dyn Stream>> = Vec::new();
     for line in io::stdin().lock().lines() {
@@ -33,12 +53,14 @@ pub fn run(port: u16, roots: Option<PathBuf>) -> io::Result<()> {
                 for number in 0..count.parse().map_err(io::Error::other)? {
                     let stream = connect(port, number)?;
                     clients.push(match &tls {
-                        None => Box::new(open(stream)?),
-                        Some(config) => Box::new(open(secure(config, stream)?)?),
+                        None => Box::new(open(stream, wish)?),
+                        Some(config) => Box::new(open(secure(config, stream)?, wish)?),
                     });
                 }
             }
-            ("echo", _) => clients.iter_mut().try_for_each(echo)?,
+            ("echo", _) => clients
+                .iter_mut()
+                .try_for_each(|client| echo(client, wish))?,
             ("close", _) => clients.clear(),
             _ => return Err(io::Error::other(line)),
         }
@@ -79,8 +101,15 @@ fn secure(
 }
 
 /// Makes the upgrade.
-pub fn open<S: Read + Write>(mut stream: S) -> io::Result<S> {
-    stream.write_all(REQUEST)?;
+pub fn open<S: Read + Write>(mut stream: S, wish: Wish) -> io::Result<S> {
+    let mut request = "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n\
+        Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        .to_owned();
+    if wish != Wish::Nothing {
+        request += &format!("{}\r\n", wish.field());
+    }
+    stream.write_all(format!("{request}\r\n").as_bytes())?;
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut buffer = [0; 1024];
@@ -90,22 +119,32 @@ pub fn open<S: Read + Write>(mut stream: S) -> io::Result<S> {
         }
         head.extend_from_slice(&buffer[..n]);
     }
-    if !head.starts_with(b"HTTP/1.1 101 ") {
-        return Err(io::Error::other("the server refused"));
+    let head = String::from_utf8_lossy(&head);
+    if !head.starts_with("HTTP/1.1 101 ") || !head.contains(wish.field()) {
+        return Err(io::Error::other(format!("the server answered {head}")));
     }
     Ok(stream)
 }
 
-fn echo(client: &mut Box<dyn Stream>) -> io::Result<()> {
-    let mut frame = Vec::new();
-    wire::encode(Kind::Binary, Some([1, 2, 3, 4]), MESSAGE, &mut frame);
+fn echo(client: &mut Box<dyn Stream>, wish: Wish) -> io::Result<()> {
+    let (mut frame, message) = (Vec::new(), wish.message());
+    wire::encode(Kind::Binary, Some([1, 2, 3, 4]), &message, &mut frame);
     client.write_all(&frame)?;
-    let mut expected = Vec::new();
-    wire::encode(Kind::Binary, None, MESSAGE, &mut expected);
-    let mut answer = vec![0; expected.len()];
-    client.read_exact(&mut answer)?;
-    if answer != expected {
-        return Err(io::Error::other("that was no echo"));
+    let mut head = [0; 2];
+    client.read_exact(&mut head)?;
+    let [first, mut len] = head.map(usize::from);
+    if len == 126 {
+        client.read_exact(&mut head)?;
+        len = usize::from(u16::from_be_bytes(head));
     }
-    Ok(())
+    let mut payload = vec![0; len];
+    client.read_exact(&mut payload)?;
+    let is_echo = match wish {
+        Wish::Nothing => first == 0x82 && payload == message,
+        // Compressed: RFC 7692 §6.
+        Wish::Compression => first == 0xC2 && len < message.len(),
+    };
+    is_echo
+        .then_some(())
+        .ok_or_else(|| io::Error::other("that was no echo"))
 }

@@ -32,10 +32,12 @@ pub struct Options {
 enum Manner {
     Plain,
     Tls,
+    /// With compression agreed on; the echo is long enough for it.
+    Deflate,
 }
 
 impl Manner {
-    const ALL: [Self; 2] = [Self::Plain, Self::Tls];
+    const ALL: [Self; 3] = [Self::Plain, Self::Tls, Self::Deflate];
 }
 
 impl fmt::Display for Manner {
@@ -43,6 +45,7 @@ impl fmt::Display for Manner {
         f.write_str(match self {
             Self::Plain => "plain",
             Self::Tls => "TLS",
+            Self::Deflate => "compressed",
         })
     }
 }
@@ -87,8 +90,13 @@ pub fn run(options: &Options) -> io::Result<()> {
                 let Some(mut command) = programs[row].command(&built, tls, None)? else {
                     continue;
                 };
-                let command = &mut command;
-                let cost = measure(command, tls, *count)?;
+                if *manner == Manner::Deflate {
+                    if !matches!(programs[row], Program::Ours(_)) {
+                        continue;
+                    }
+                    command.arg("--deflate");
+                }
+                let cost = measure(&mut command, *manner, tls, *count)?;
                 table[row][column].fresh.push(cost.fresh);
                 table[row][column].used.push(cost.used);
             }
@@ -99,6 +107,7 @@ pub fn run(options: &Options) -> io::Result<()> {
     if options.write {
         let text = format!("{text}\n\n{}.", report::circumstances());
         report::write("idle", &text)?;
+        // The last of the plain ones.
         let last = options.connections.len() - 1;
         let bar = |(program, cells): (&Program, &Vec<Cell>)| {
             let value = cells[last].used.median()?;
@@ -117,12 +126,20 @@ pub fn run(options: &Options) -> io::Result<()> {
 }
 
 /// What each of `count` connections costs a server, before and after its first echo.
-fn measure(command: &mut Command, tls: Option<&Authority>, count: usize) -> io::Result<Cost> {
+fn measure(
+    command: &mut Command,
+    manner: Manner,
+    tls: Option<&Authority>,
+    count: usize,
+) -> io::Result<Cost> {
     let server = Server::start(command)?;
     let mut clients = program::this("idle-clients")?;
     clients.arg(server.port.to_string());
     if let Some(authority) = tls {
-        clients.arg(authority.roots());
+        clients.arg("--roots").arg(authority.roots());
+    }
+    if manner == Manner::Deflate {
+        clients.arg("--deflate");
     }
     let mut clients = Worker::start(&mut clients)?;
     // Once around, so that all threads have their buffers.

@@ -71,27 +71,20 @@ struct User {
     claims: Option<Claims>,
 }
 
-/// How often a connection was told that it is too fast, lately.
+/// When a connection was too fast, lately.
 #[derive(Default)]
-struct Refusals {
-    since: Time,
-    count: u8,
-}
+struct Refusals(Vec<Time>);
 
 impl Refusals {
-    const MOST: u8 = 10;
+    const MOST: usize = 10;
     const WINDOW: Duration = Duration::from_secs(10);
 
     /// Counts one; whether it was the last.
     fn add(&mut self, now: Time) -> bool {
-        if now.saturating_since(self.since) > Self::WINDOW {
-            *self = Self {
-                since: now,
-                count: 0,
-            };
-        }
-        self.count += 1;
-        self.count >= Self::MOST
+        self.0
+            .retain(|then| now.saturating_since(*then) < Self::WINDOW);
+        self.0.push(now);
+        self.0.len() >= Self::MOST
     }
 }
 

@@ -54,12 +54,13 @@ impl Connection {
             }
             request => self.request(request.ok(), id.as_ref(), is_quiet, cx),
         };
-        match result {
-            Err(refusal) if refusal.code == Code::TooFast && self.refusals.add(cx.now()) => {
+        if let Err(refusal) = result {
+            if !is_quiet {
+                Self::refuse(id.as_ref(), &refusal, cx);
+            }
+            if refusal.code == Code::TooFast && self.refusals.add(cx.now()) {
                 self.close(TOO_FAST, "too fast", cx);
             }
-            Err(refusal) if !is_quiet => Self::refuse(id.as_ref(), &refusal, cx),
-            _ => {}
         }
     }
 

@@ -90,15 +90,15 @@ impl Room {
                 &*number.get_or_insert_with(|| self.state(state, None, Listing::Count, rev, hub))
             } else if everything || member.is_stale {
                 &*full.get_or_insert_with(|| self.state(state, None, Listing::Full, rev, hub))
-            } else if mark == Mark::default() && !names(&member.user, &join, &leave) {
+            } else if mark == Mark::default() {
                 if join.is_empty() && leave.is_empty() {
                     continue;
                 }
                 &*diff.get_or_insert_with(|| self.diff(rev, &join, &leave))
             } else {
-                let (mut join, mut leave) = state.roster.since(mark);
-                join.retain(|name| **name != member.user);
-                leave.retain(|name| **name != member.user);
+                // It came within this window, and knows a part. Its own name stood in the list that
+                // it was given, and stays there as long as it does.
+                let (join, leave) = state.roster.since(mark);
                 if join.is_empty() && leave.is_empty() {
                     continue;
                 }
@@ -171,9 +171,4 @@ impl State {
             users > most
         }
     }
-}
-
-/// Whether a change is about this user, in lists that are in order.
-fn names(user: &Name, join: &[&Name], leave: &[&Name]) -> bool {
-    join.binary_search(&user).is_ok() || leave.binary_search(&user).is_ok()
 }

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::world::{Client, World};
+use crate::world::{Client, Setup, World};
 
 #[test]
 fn bursts_of_40_and_20_a_second_are_served_and_what_is_refused_has_no_effect() {
@@ -53,9 +53,17 @@ fn the_tenth_refusal_within_10_s_closes_with_4029() {
     spend(&world, &mut ana, 9);
     spend(&world, &mut ana, 9);
     ana.nothing();
-    let all = vec![json!({"type": "typing", "room": "r"}); 60];
+    let all = vec![json!({"type": "ping2", "id": 1}); 60];
     ana.send_all(&all);
+    assert_eq!(ana.recv_all().len(), 40 + 10, "every one is answered");
     ana.closed(4029, "too fast");
+
+    // Those without an answer count too.
+    let mut bob = world.login("bob");
+    bob.send_all(&vec![json!({"type": "typing", "room": "r"}); 48]);
+    bob.nothing();
+    bob.send_all(&vec![json!({"type": "typing", "room": "r"}); 1]);
+    bob.closed(4029, "too fast");
 }
 
 /// Lets `members` say something, each several times, without being too fast.
@@ -111,12 +119,17 @@ fn a_slow_reader_loses_its_queue_gets_4008_next_and_recovers_by_offset() {
 
 #[test]
 fn a_reader_that_never_reads_is_gone_10_s_after_4008() {
-    let world = World::with_settings(|settings| settings.queue_bytes = 128 << 10);
+    let mut setup = Setup::default();
+    setup.settings.queue_bytes = 128 << 10;
+    // Whoever takes a byte now and then is not stopped by this one.
+    setup.write_timeout = Some(Duration::from_secs(600));
+    let world = World::with(setup);
     let mut ana = world.join("ana", "r");
     let mut bob = world.join("bob", "r");
     bob.0.stall();
     let sessions = world.server.sessions();
-    chatter(&world, &mut ana, &"x".repeat(4000), 100);
+    chatter(&world, &mut ana, &"x".repeat(4000), 60);
+    assert_eq!(world.server.sessions(), sessions);
     world.advance(Duration::from_secs(11));
     assert_eq!(world.server.sessions(), sessions - 1);
 }

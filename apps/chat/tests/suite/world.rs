@@ -26,6 +26,7 @@ pub(crate) struct Setup {
     pub(crate) verifier: Option<Verifier>,
     pub(crate) publish: Option<Bearer>,
     pub(crate) per_address: Option<u32>,
+    pub(crate) write_timeout: Option<Duration>,
 }
 
 impl World {
@@ -44,6 +45,7 @@ impl World {
         let mut config = Config::default();
         config.max_message = 16 << 10;
         config.idle_timeout = Some(Duration::from_secs(600));
+        config.write_timeout = setup.write_timeout.unwrap_or(config.write_timeout);
         config.hard_mark = setup.settings.queue_bytes;
         config.soft_mark = config.soft_mark.min(config.hard_mark);
         let hub = Hub::new(setup.settings, setup.verifier, clock.clone());

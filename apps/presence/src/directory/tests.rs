@@ -345,7 +345,6 @@ fn a_fenced_node_has_forgotten_whom_it_held() {
     bench.lose("bob");
     bench.taken(OTHER, "cyd");
     bench.window();
-    bench.holds();
     bench.directory.handle_fence(bench.now);
     assert_eq!(bench.users(), ["cyd"]);
     assert!(bench.holds().is_empty());

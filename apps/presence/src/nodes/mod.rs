@@ -2,10 +2,9 @@
 
 mod store;
 
-use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use core::time::Duration;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sockeye_handler::{Peer, Time};
 use sockeye_kit::cluster::{Cluster, Events, Lease};
@@ -58,16 +57,15 @@ pub(crate) struct Nodes {
     outbox: Outbox,
     remotes: HashMap<Lease, Remote>,
     last_remote: u64,
-    /// Nodes that were missing, and until when that may only mean that they are late.
-    missing: BTreeMap<Lease, Time>,
+    /// Those who were there before the store was away, or this node, and have not been heard of
+    /// since. For a while that may only mean that they are late.
+    unheard: HashSet<Lease>,
+    /// When that is over; `None` while it has not begun.
+    patient_until: Option<Time>,
     lease: Duration,
     /// When this node last did something.
     awake_at: Time,
     has_slept: bool,
-    /// The store was away, or this node was: until then others may be late.
-    early_until: Time,
-    /// It still is.
-    is_away: bool,
     sweeps: Sweeps,
 }
 
@@ -130,15 +128,13 @@ impl Nodes {
 
     /// This node has entered the deployment, with a new lease: what it claimed is void.
     pub(crate) fn handle_entered(&mut self, now: Time) {
-        self.is_away = true;
+        self.doubt();
         self.handle_resumed(now);
     }
 
     /// Something may have been missed, in both directions.
     pub(crate) fn handle_resumed(&mut self, now: Time) {
-        if core::mem::take(&mut self.is_away) {
-            self.early_until = now + self.lease / 3;
-        }
+        self.patient_until = Some(now + self.lease / 3);
         self.outbox.claims_all = true;
         if let Some(store) = &self.store {
             store.read();
@@ -147,15 +143,19 @@ impl Nodes {
 
     /// The store is away, or the lease is void: nobody waits for it.
     pub(crate) fn handle_loss(&mut self) {
-        self.is_away = true;
+        self.doubt();
         self.outbox.give_up();
+    }
+
+    /// Nobody knows who of the others lives.
+    fn doubt(&mut self) {
+        self.unheard = self.remotes.keys().cloned().collect();
+        self.patient_until = None;
     }
 
     /// Another node is dead.
     pub(crate) fn handle_down(&mut self, dead: &Lease, directory: &mut Directory, now: Time) {
-        if now < self.early_until {
-            self.missing.insert(dead.clone(), self.early_until);
-        } else {
+        if !self.unheard.contains(dead) {
             self.forget(dead, directory, now);
         }
     }
@@ -239,7 +239,7 @@ impl Nodes {
         if store.is_me(&lease) {
             return None;
         }
-        self.missing.remove(&lease);
+        self.unheard.remove(&lease);
         let last = &mut self.last_remote;
         Some(*self.remotes.entry(lease).or_insert_with(|| {
             *last += 1;
@@ -248,7 +248,7 @@ impl Nodes {
     }
 
     fn forget(&mut self, lease: &Lease, directory: &mut Directory, now: Time) {
-        self.missing.remove(lease);
+        self.unheard.remove(lease);
         if let Some(remote) = self.remotes.remove(lease) {
             directory.handle_remote_down(remote, now);
         }
@@ -269,26 +269,23 @@ impl Nodes {
         self.awake_at = now;
     }
 
-    /// Ends the patience with those who are missing.
+    /// Ends the patience with those who are late.
     pub(crate) fn handle_timeout(&mut self, directory: &mut Directory, now: Time) {
         if self.store.is_none() {
             return;
         }
         self.note_time(now);
-        // While the store is away nobody can come back.
-        if directory.is_degraded() {
-            return;
-        }
-        let due = self.missing.iter().filter(|(_, until)| **until <= now);
-        let due: Vec<Lease> = due.map(|(lease, _)| lease.clone()).collect();
-        for lease in due {
-            self.forget(&lease, directory, now);
+        if self.patient_until.is_some_and(|until| until <= now) {
+            self.patient_until = None;
+            for late in core::mem::take(&mut self.unheard) {
+                self.forget(&late, directory, now);
+            }
         }
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout) and [`flush`](Self::flush).
     pub(crate) fn poll_timeout(&self) -> Option<Time> {
-        // The patience with those who are missing need not end to the millisecond.
+        // The patience with those who are late need not end to the millisecond.
         self.store.as_ref().map(|_| self.sweeps.next)
     }
 

@@ -75,23 +75,48 @@ fn what_is_no_valid_token_closes_with_1007() {
     assert!(bench.users().is_empty());
 }
 
+/// A text frame, masked with zeros.
+fn frame(text: &str) -> Vec<u8> {
+    let len = u16::try_from(text.len()).expect("a short message");
+    let mut frame = match len {
+        0..=125 => vec![0x81, 0x80 | len as u8],
+        _ => [&[0x81, 0x80 | 126][..], &len.to_be_bytes()].concat(),
+    };
+    frame.extend([0; 4]);
+    frame.extend(text.as_bytes());
+    frame
+}
+
+const UPGRADE: &[u8] = b"GET /echo HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\
+    Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
 #[test]
 fn what_comes_behind_a_message_that_was_refused_is_not_looked_at() {
     let bench = Bench::new();
-    let mut client = bench.open("/echo");
     let good = bench.message("ana", HOUR);
-    client.send_all(["{}", &good]).expect("open");
-    assert_eq!(closed(&client), end(1007, "Invalid Message"));
+    // One that never answers the Close.
+    let mut raw = bench.server.raw();
+    raw.write(UPGRADE);
+    raw.write(&[frame("{}"), frame(&good)].concat());
+    assert!(raw.read().ends_with(b"Invalid Message"));
     assert!(!bench.is_connected("ana"));
 }
 
 #[test]
 fn a_message_that_is_refused_ends_the_stay_at_once() {
     let bench = Bench::new();
-    let mut client = bench.join("ana");
-    client.send("{}").expect("open");
-    assert_eq!(closed(&client), end(1007, "Invalid Message"));
-    assert!(!bench.is_connected("ana"));
+    let good = bench.message("ana", HOUR);
+    let mut raw = bench.server.raw();
+    raw.write(UPGRADE);
+    raw.write(&frame(&good));
+    assert!(bench.is_connected("ana"));
+    raw.write(&frame("{}"));
+    assert!(raw.read().ends_with(b"Invalid Message"));
+    assert!(
+        !bench.is_connected("ana"),
+        "though the Close is not answered"
+    );
 }
 
 #[test]

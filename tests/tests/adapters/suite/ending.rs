@@ -237,6 +237,8 @@ fn whom_the_service_has_not_closed_in_time_the_server_closes_at_once() {
     let (service, heard) = Living::new(|_| {});
     let server = serve(service);
     let address = server.address();
+    // Connected, and has not asked yet.
+    let mut early = Raw::silent(address);
     let peers: Vec<Raw> = (0..20).map(|_| Raw::open(address)).collect();
     let shutdown = drain(Duration::from_millis(100), PATIENCE);
     let (dropped, ()) = end(server, shutdown, || {
@@ -250,6 +252,8 @@ fn whom_the_service_has_not_closed_in_time_the_server_closes_at_once() {
         last.read_close(1012);
         assert_eq!(ask(address, PAGE).0, 200);
         assert_eq!(ask(address, UPGRADE).0, 503);
+        early.write(PAGE.as_bytes());
+        assert!(early.read_head().starts_with("HTTP/1.1 200 "));
         last.close(1012);
     });
     assert_eq!(dropped, 0);

@@ -1,6 +1,8 @@
 //! The suite. `Adapter` is the one that it is mounted for.
 
 mod broadcast;
+mod chat;
+mod compression;
 mod ending;
 mod facades;
 mod halves;

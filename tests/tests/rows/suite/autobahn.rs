@@ -4,10 +4,11 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+use sockeye_core::deflate::Deflate;
 use sockeye_echo::Echo;
 use sockeye_handler::{
-    Accept, Address, BoxHandler, Chunk, CloseCode, Closed, Context, Decision, Delivery, Handler,
-    Initiator, Message, MessageKind, Opening, OwnedMessage, Request, Response, SendError,
+    Accept, Address, BoxHandler, Chunk, CloseCode, Closed, Config, Context, Decision, Delivery,
+    Handler, Initiator, Message, MessageKind, Opening, OwnedMessage, Request, Response, SendError,
     service_fn,
 };
 use sockeye_kit::http::{SiteArgs, client_ip};
@@ -441,6 +442,26 @@ fn row_30_origins_connections_and_proxies_are_bounded() {
 }
 
 #[test]
+fn row_30_messages_may_be_compressed() {
+    let server = serve_with(Echo::new("", Vec::new()), |config| {
+        config.deflate = Some(Deflate::default());
+    });
+    let mut config = Config::default();
+    config.deflate = Some(Deflate::default());
+    let client = try_connect(&server, "/", |options| {
+        options.config = config.share().expect("valid limits");
+    });
+    let mut client = client.expect("accepted");
+    let response = client.response().expect("a client has one");
+    let agreed = response.value("Sec-WebSocket-Extensions").expect("agreed");
+    assert!(agreed.starts_with(b"permessage-deflate"));
+    let long = "compressible ".repeat(10_000);
+    assert_eq!(ask(&mut client, &long), long);
+    // Who does not offer it is served as well.
+    assert_eq!(ask(&mut connect(&server, "/"), &long), long);
+}
+
+#[test]
 fn row_30_a_program_has_them_as_flags() {
     let output = Program::run("sockeye-echo", &["--adapter", NAME, "--help"]);
     let help = String::from_utf8(output.stdout).expect("text");
@@ -455,6 +476,7 @@ fn row_30_a_program_has_them_as_flags() {
         "--idle-timeout",
         "--write-timeout",
         "--subprotocol",
+        "--deflate",
     ] {
         assert!(help.contains(flag), "{flag} in {help}");
     }
