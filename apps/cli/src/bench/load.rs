@@ -398,7 +398,12 @@ impl<'a> Worker<'a> {
                 counts.lag.saturating_record(nanos(now - due));
             }
         }
-        if now >= self.end {
+        // What was due in time is sent even then.
+        let last = match self.load.schedule {
+            Some(_) => self.end + self.load.patience,
+            None => self.end,
+        };
+        if now >= last {
             self.is_sending = false;
         }
         Ok(sent)
@@ -406,16 +411,17 @@ impl<'a> Worker<'a> {
 
     /// What to wait for besides answers; nothing, if this is the end.
     fn next(&self, now: Instant) -> Option<Instant> {
+        let patience = self.end + self.load.patience;
         if !self.is_sending {
-            let patience = self.end + self.load.patience;
             return (!self.under_way.is_empty() && now < patience).then_some(patience);
         }
-        match &self.load.schedule {
+        Some(match &self.load.schedule {
             Some(schedule) if self.under_way.len() < self.load.in_flight => {
-                Some(self.due(schedule, self.next).min(self.end))
+                self.due(schedule, self.next)
             }
-            _ => Some(self.end),
-        }
+            Some(_) => patience,
+            None => self.end,
+        })
     }
 
     /// Whether it is an answer. Answers come in the order of what they answer.

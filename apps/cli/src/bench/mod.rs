@@ -245,8 +245,9 @@ async fn conduct(
         stop.wait().await;
         false
     };
-    let _ = or(sending, stopped).await;
-    crew.stop();
+    if !or(sending, stopped).await {
+        crew.stop();
+    }
     bar.set_message("waiting for the last answers");
     for task in tasks {
         task.await;

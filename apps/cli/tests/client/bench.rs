@@ -50,7 +50,7 @@ fn a_closed_load_keeps_as_many_under_way_as_asked_for() {
         "--message",
         "{}",
         "--expect",
-        "=login 1",
+        "=nothing",
         "-x",
         "login {}",
         "--binary",
@@ -90,6 +90,29 @@ fn a_stall_is_charged_for_everything_that_was_due() {
         (&10.into(), &10.into())
     );
     assert_eq!(report["unsent"], 290, "{report}");
+}
+
+#[test]
+fn what_waits_for_a_stall_is_late_from_the_time_when_it_was_due() {
+    let server = Server::start();
+    let (code, report) = bench(&[
+        "--connections",
+        "1",
+        "--rate",
+        "100",
+        "--in-flight",
+        "1",
+        "--duration",
+        "400ms",
+        "--warm-up",
+        "0s",
+        &server.url("/stall"),
+    ]);
+    assert_eq!((code, &report["sent"]), (0, &40.into()), "{report}");
+    // Of 40 messages, 10 ms apart, 30 were due while the first took 300 ms; when they were
+    // sent at last, they were answered at once.
+    let p50 = report["latency_us"]["p50"].as_f64().expect("a time");
+    assert!(p50 > 50_000.0, "{report}");
 }
 
 #[test]

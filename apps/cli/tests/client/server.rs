@@ -19,6 +19,9 @@ use sockeye_handler::{
 /// After this a program that should have answered counts as stuck.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long `/stall` takes for the first message.
+const STALL: Duration = Duration::from_millis(300);
+
 /// Runs until the test ends.
 pub(crate) struct Server {
     pub(crate) port: u16,
@@ -87,6 +90,7 @@ impl Service for Paths {
             "/request" => Acts::Say(about(request)),
             "/control" => Acts::Say("a\x1b[2Jb\nc".into()),
             "/silent" => Acts::Nothing,
+            "/stall" => Acts::Stall,
             _ => Acts::Echo,
         };
         let chosen = request.subprotocols().find(|name| *name == "known");
@@ -128,6 +132,8 @@ enum Acts {
     Close(CloseCode, &'static str),
     /// An answer and the end in one write.
     LastWords,
+    /// A long time for the first message, none for the others.
+    Stall,
 }
 
 impl Handler for Connection {
@@ -135,13 +141,18 @@ impl Handler for Connection {
         match &self.acts {
             Acts::Say(text) => cx.send(text).expect("room"),
             Acts::Close(code, reason) => cx.close(*code, reason).expect("a code"),
-            Acts::Echo | Acts::Nothing | Acts::LastWords => {}
+            Acts::Echo | Acts::Nothing | Acts::LastWords | Acts::Stall => {}
         }
     }
 
     fn on_message(&mut self, message: Message<'_>, cx: &mut Context<'_>) {
         match self.acts {
             Acts::Echo => cx.send(message).expect("room"),
+            Acts::Stall => {
+                thread::sleep(STALL);
+                cx.send(message).expect("room");
+                self.acts = Acts::Echo;
+            }
             Acts::LastWords => {
                 cx.send("last").expect("room");
                 cx.close(CloseCode::new(4000), "done").expect("a code");
