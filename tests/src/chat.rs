@@ -1,6 +1,6 @@
 //! A client of the chat that speaks `chat.v1.json`, one step after the other.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use core::time::Duration;
 use std::time::Instant;
 
@@ -17,6 +17,8 @@ pub struct Client {
     /// What came while something else was waited for.
     kept: VecDeque<Value>,
     requests: u64,
+    /// Who is in which room, by all that was told.
+    views: BTreeMap<String, BTreeSet<String>>,
     /// What the connection can be taken over by.
     pub resume: String,
 }
@@ -40,6 +42,7 @@ impl Client {
             ws: connect(&node.url("/talking"), &options).ok()?,
             kept: VecDeque::new(),
             requests: 0,
+            views: BTreeMap::new(),
             resume: String::new(),
         })
     }
@@ -160,6 +163,20 @@ impl Client {
             .collect()
     }
 
+    /// Waits until these are in a room, by what was told without being asked for.
+    pub fn wait_for_view(&mut self, room: &str, members: &[&str]) {
+        let is_so = |client: &Self| {
+            let view = client.views.get(room).into_iter().flatten();
+            view.map(String::as_str).eq(members.iter().copied())
+        };
+        let until = Instant::now() + PATIENCE;
+        while !is_so(self) {
+            let message = self.receive(until);
+            let message = message.unwrap_or_else(|| panic!("told of {:?}", self.views.get(room)));
+            self.kept.push_back(message);
+        }
+    }
+
     /// Leaves in good order.
     pub fn leave(mut self) {
         let _ = self.ws.close(CloseCode::NORMAL, "");
@@ -187,6 +204,28 @@ impl Client {
         let left = until.saturating_duration_since(Instant::now());
         let message = self.ws.recv_timeout(left).ok()??;
         let text = message.as_text().expect("text");
-        Some(serde_json::from_str(text).expect("JSON"))
+        let message = serde_json::from_str(text).expect("JSON");
+        self.look(&message);
+        Some(message)
+    }
+
+    /// Keeps the view of a room as any client would.
+    fn look(&mut self, message: &Value) {
+        let names = |field: &str| {
+            let names = message[field].as_array().into_iter().flatten();
+            names.map(|name| name.as_str().expect("a name").to_owned())
+        };
+        let Some(room) = message["room"].as_str() else {
+            return;
+        };
+        let view = self.views.entry(room.to_owned()).or_default();
+        match message["type"].as_str() {
+            Some("state") => *view = names("members").collect(),
+            Some("diff") => {
+                view.extend(names("join"));
+                names("leave").for_each(|name| assert!(view.remove(&name), "{message}"));
+            }
+            _ => {}
+        }
     }
 }

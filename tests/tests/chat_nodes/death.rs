@@ -81,6 +81,8 @@ fn a_client_of_a_killed_node_goes_on_at_once_on_the_other() {
         one.kill();
         ben.say("lobby", "two");
         ben.say("lobby", "three");
+        // The node itself has them, not only Redis.
+        assert_eq!(ben.texts("lobby", 2), ["two", "three"]);
         let begun = Instant::now();
         let mut again = Client::connect(&two);
         // Without the secret the name is another one's until the lease has ended.
