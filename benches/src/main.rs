@@ -258,7 +258,8 @@ fn fanout_load(mut args: impl Iterator<Item = String>) -> Result<(), Fault> {
         .into_iter()
         .find(|dialect| dialect.name() == name)
         .ok_or_else(|| Fault::Usage(format!("there is no dialect {name:?}")))?;
-    Ok(fanout::run_load(port as u16, dialect)?)
+    let prefix = value("the prefix of names", &mut args)?;
+    Ok(fanout::run_load(port as u16, dialect, &prefix)?)
 }
 
 fn sessions(mut args: impl Iterator<Item = String>) -> Result<(), Fault> {

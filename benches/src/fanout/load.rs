@@ -39,8 +39,8 @@ pub struct Load {
 /// Does what standard input says, a line at a time, and answers each with a line:
 /// `join COUNT`, `stall COUNT` (which join, and do not read any more), `run SENDERS DEPTH LEN MS`,
 /// `pace SENDERS RATE LEN MS`, `settle MS`, `judge`.
-pub fn run(port: u16, dialect: Dialect) -> io::Result<()> {
-    let mut crowd = Crowd::new(port, dialect)?;
+pub fn run(port: u16, dialect: Dialect, prefix: &str) -> io::Result<()> {
+    let mut crowd = Crowd::new(port, dialect, prefix)?;
     for line in io::stdin().lock().lines() {
         let line = line?;
         let mut words = line.split(' ');
@@ -74,6 +74,8 @@ pub fn run(port: u16, dialect: Dialect) -> io::Result<()> {
 
 struct Crowd {
     port: u16,
+    /// What the names of members begin with.
+    prefix: String,
     dialect: Dialect,
     poll: Poll,
     members: Vec<Member>,
@@ -113,9 +115,10 @@ struct Sender {
 }
 
 impl Crowd {
-    fn new(port: u16, dialect: Dialect) -> io::Result<Self> {
+    fn new(port: u16, dialect: Dialect, prefix: &str) -> io::Result<Self> {
         Ok(Self {
             port,
+            prefix: prefix.into(),
             dialect,
             poll: Poll::new()?,
             members: Vec::new(),
@@ -131,7 +134,8 @@ impl Crowd {
     fn join(&mut self, count: usize) -> io::Result<()> {
         for number in self.members.len()..self.members.len() + count {
             let mut stream = clients::connect(self.port, number)?;
-            self.dialect.enter(&mut stream, &format!("m{number}"))?;
+            self.dialect
+                .enter(&mut stream, &format!("{}{number}", self.prefix))?;
             stream.set_nonblocking(true)?;
             let mut socket = TcpStream::from_std(stream);
             let interest = Interest::READABLE | Interest::WRITABLE;

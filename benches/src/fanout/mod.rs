@@ -7,6 +7,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use crate::floor::Ground;
@@ -119,6 +120,9 @@ pub fn run(options: &Options) -> io::Result<()> {
         .filter(|server| matches!(server, Chat::Ours(_)))
         .collect();
     let table = stalled(options, &ours, &chat)?;
+    println!("{table}\n");
+    text.push(table);
+    let table = crowd(options, &ours, &chat)?;
     println!("{table}");
     text.push(table);
     if options.write {
@@ -149,10 +153,16 @@ fn install() -> io::Result<()> {
 fn start(server: Chat, chat: &Path) -> io::Result<(Server, Worker)> {
     let dialect = server.dialect();
     let server = Server::start(&mut pinned(server.command(chat), 0))?;
-    let mut members = program::this("fanout-load")?;
-    members.arg(server.port.to_string()).arg(dialect.name());
-    let members = Worker::start(&mut pinned(members, 1))?;
+    let members = members(&server, dialect, "m")?;
     Ok((server, members))
+}
+
+/// Nobody yet; their names will begin with `prefix`.
+fn members(server: &Server, dialect: Dialect, prefix: &str) -> io::Result<Worker> {
+    let mut members = program::this("fanout-load")?;
+    members.arg(server.port.to_string());
+    members.args([dialect.name(), prefix]);
+    Worker::start(&mut pinned(members, 1))
 }
 
 /// One server's samples.
@@ -310,6 +320,44 @@ fn stalled(options: &Options, servers: &[Chat], chat: &Path) -> io::Result<Strin
             ms(&slow[1]),
             (ms(&slow[1]) / ms(&slow[0]) - 1.0) * 100.0,
             mib.join(", "),
+        ));
+    }
+    Ok(lines.join("\n"))
+}
+
+/// How much those in a room are told while many come and go at once.
+fn crowd(options: &Options, servers: &[Chat], chat: &Path) -> io::Result<String> {
+    let watching = if options.quick { 5 } else { 50 };
+    let coming = if options.quick { 50 } else { 1_000 };
+    // Those whose connections are lost are missed after 5 s.
+    let seconds = 12;
+    let mut lines = vec![
+        format!(
+            "| {coming} come to a room of {watching}, and go at once | frames to each of the {watching}, in {seconds} s | without coalescing |"
+        ),
+        "|---|--:|--:|".into(),
+    ];
+    for kind in servers {
+        let (server, mut watchers) = start(*kind, chat)?;
+        watchers.tell(&format!("join {watching}"))?;
+        watchers.tell("settle 1000")?;
+        let said = thread::scope(|scope| {
+            let watchers = scope.spawn(|| watchers.tell(&format!("settle {}", seconds * 1_000)));
+            let mut others = members(&server, kind.dialect(), "o")?;
+            others.tell(&format!("join {coming}"))?;
+            drop(others);
+            let said = watchers.join();
+            said.unwrap_or_else(|_| Err(io::Error::other("the members are gone")))
+        })?;
+        let frames = said
+            .split(' ')
+            .nth(1)
+            .and_then(|word| word.parse::<f64>().ok());
+        let frames = frames.ok_or_else(|| io::Error::other(said.clone()))?;
+        lines.push(format!(
+            "| {kind} | {:.1} | {} |",
+            frames / f64::from(watching),
+            coming * 2
         ));
     }
     Ok(lines.join("\n"))
