@@ -19,7 +19,7 @@ use sockeye_core::{
 use crate::driver::Driver;
 use crate::timer::Timer;
 use crate::transport::Transport;
-use crate::websocket::{poll_flush, poll_incoming};
+use crate::websocket::{poll_flush, poll_incoming, poll_message};
 
 /// The sending half of a [`WebSocket`](crate::WebSocket).
 pub struct SendHalf<T, C>(Arc<Shared<T, C>>);
@@ -96,7 +96,7 @@ impl<T: Transport, C: Timer> Shared<T, C> {
         &self,
         queue: impl FnOnce(&mut Sender) -> Result<(), SendError>,
     ) -> Result<(), SendError> {
-        queue(self.lock().endpoint().sender())
+        queue(self.lock().sender())
     }
 }
 
@@ -235,13 +235,13 @@ impl<T: Transport, C: Timer> RecvHalf<T, C> {
 
     /// Polls for what [`recv`](Self::recv) waits for.
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<OwnedMessage>> {
-        loop {
-            match ready!(self.poll_incoming(cx)) {
-                Some(Incoming::Message(message)) => return Poll::Ready(Some(message)),
-                Some(_) => {}
-                None => return Poll::Ready(None),
-            }
+        let held = self.shared.lock().poll_held();
+        if held.is_some() {
+            return Poll::Ready(held);
         }
+        let closed = &mut self.closed;
+        let poll = |driver: &mut _, cx: &mut Context<'_>| poll_message(driver, closed, cx);
+        self.shared.poll(Half::Recv, cx, poll)
     }
 
     fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<Incoming>> {

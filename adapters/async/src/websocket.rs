@@ -175,7 +175,7 @@ impl<T: Transport, C: Timer> WebSocket<T, C> {
     /// Several small messages go out in one write in this way, and large ones in
     /// fragments.
     pub fn sender(&mut self) -> &mut Sender {
-        self.driver.endpoint().sender()
+        self.driver.sender()
     }
 
     /// The transport, to look at, until it is closed.
@@ -192,13 +192,11 @@ impl<T: Transport, C: Timer> WebSocket<T, C> {
     }
 
     /// Polls for what [`recv`](Self::recv) waits for.
+    #[inline]
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<OwnedMessage>> {
-        loop {
-            match ready!(self.poll_incoming(cx)) {
-                Some(Incoming::Message(message)) => return Poll::Ready(Some(message)),
-                Some(_) => {}
-                None => return Poll::Ready(None),
-            }
+        match self.driver.poll_held() {
+            Some(message) => Poll::Ready(Some(message)),
+            None => poll_message(&mut self.driver, &mut self.closed, cx),
         }
     }
 
@@ -208,6 +206,21 @@ impl<T: Transport, C: Timer> WebSocket<T, C> {
 
     async fn settle(&mut self) -> Result<(), SendError> {
         poll_fn(|cx| poll_settled(&mut self.driver, cx)).await
+    }
+}
+
+/// The next message, past all else that came in.
+pub(crate) fn poll_message<T: Transport, C: Timer>(
+    driver: &mut Driver<T, Messages, C>,
+    closed: &mut Option<Closed>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<OwnedMessage>> {
+    loop {
+        match ready!(poll_incoming(driver, closed, cx)) {
+            Some(Incoming::Message(message)) => return Poll::Ready(Some(message)),
+            Some(_) => {}
+            None => return Poll::Ready(None),
+        }
     }
 }
 
@@ -226,6 +239,7 @@ pub(crate) fn poll_incoming<T: Transport, C: Timer>(
 
 /// What follows the queueing of a message: writes it, unless more answers are to
 /// come; waits only above the soft mark.
+#[inline]
 pub(crate) fn poll_settled<T: Transport, C: Timer>(
     driver: &mut Driver<T, Messages, C>,
     cx: &mut Context<'_>,

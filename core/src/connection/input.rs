@@ -98,6 +98,17 @@ impl<'b> Input<'b> {
         }
     }
 
+    /// Puts the mask back onto the last `n` bytes, whose key stands before them.
+    #[cold]
+    pub(crate) fn mask_again(&mut self, n: usize) {
+        if let Some(used) = self.bytes.get_mut(..self.at)
+            && let Some((head, payload)) = used.split_at_mut_checked(self.at.saturating_sub(n))
+            && let Some(key) = head.last_chunk()
+        {
+            mask::apply(payload, *key);
+        }
+    }
+
     /// Removes the mask from the bytes from `from` to `to` of what is not used up.
     #[cfg(feature = "deflate")]
     pub(crate) fn unmask(&mut self, from: usize, to: usize, key: Key) {
@@ -112,6 +123,12 @@ impl<'b> Input<'b> {
         self.bytes
             .get(self.at.saturating_sub(n)..self.at)
             .unwrap_or_default()
+    }
+
+    /// Has used no more than this.
+    #[cold]
+    pub(crate) fn return_to(&mut self, at: usize) {
+        self.at = at;
     }
 
     /// Uses up everything.
