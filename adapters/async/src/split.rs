@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use alloc::task::Wake;
 use core::fmt;
-use core::future::poll_fn;
+use core::future::{Future, poll_fn};
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker, ready};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -156,9 +156,12 @@ impl<T: Transport, C: Timer> SendHalf<T, C> {
     /// # Errors
     ///
     /// As there.
-    pub async fn send<'m>(&mut self, message: impl Into<Outgoing<'m>>) -> Result<(), SendError> {
-        self.0.queue(|sender| sender.send(message))?;
-        self.settle().await
+    pub fn send<'m>(
+        &mut self,
+        message: impl Into<Outgoing<'m>>,
+    ) -> impl Future<Output = Result<(), SendError>> {
+        let queued = self.0.queue(|sender| sender.send(message));
+        self.settle(queued)
     }
 
     /// As [`WebSocket::send_frame`](crate::WebSocket::send_frame).
@@ -166,9 +169,9 @@ impl<T: Transport, C: Timer> SendHalf<T, C> {
     /// # Errors
     ///
     /// As there.
-    pub async fn send_frame(&mut self, frame: &Frame) -> Result<(), SendError> {
-        self.0.queue(|sender| sender.send_frame(frame))?;
-        self.settle().await
+    pub fn send_frame(&mut self, frame: &Frame) -> impl Future<Output = Result<(), SendError>> {
+        let queued = self.0.queue(|sender| sender.send_frame(frame));
+        self.settle(queued)
     }
 
     /// As [`WebSocket::ping`](crate::WebSocket::ping).
@@ -176,9 +179,9 @@ impl<T: Transport, C: Timer> SendHalf<T, C> {
     /// # Errors
     ///
     /// As there.
-    pub async fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
-        self.0.queue(|sender| sender.ping(payload))?;
-        self.settle().await
+    pub fn ping(&mut self, payload: &[u8]) -> impl Future<Output = Result<(), SendError>> {
+        let queued = self.0.queue(|sender| sender.ping(payload));
+        self.settle(queued)
     }
 
     /// As [`WebSocket::flush`](crate::WebSocket::flush).
@@ -207,7 +210,8 @@ impl<T: Transport, C: Timer> SendHalf<T, C> {
         }
     }
 
-    async fn settle(&mut self) -> Result<(), SendError> {
+    async fn settle(&mut self, queued: Result<(), SendError>) -> Result<(), SendError> {
+        queued?;
         poll_fn(|cx| self.poll_until(Until::BelowMark, cx)).await
     }
 

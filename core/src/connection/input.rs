@@ -98,15 +98,11 @@ impl<'b> Input<'b> {
         }
     }
 
-    /// Puts the mask back onto the last `n` bytes, whose key stands before them.
+    /// Puts the mask back onto the last `n` bytes that were used.
     #[cold]
-    pub(crate) fn mask_again(&mut self, n: usize) {
-        if let Some(used) = self.bytes.get_mut(..self.at)
-            && let Some((head, payload)) = used.split_at_mut_checked(self.at.saturating_sub(n))
-            && let Some(key) = head.last_chunk()
-        {
-            mask::apply(payload, *key);
-        }
+    pub(crate) fn mask_again(&mut self, n: usize, key: Key) {
+        let start = self.at.saturating_sub(n);
+        mask::apply(self.bytes.get_mut(start..self.at).unwrap_or_default(), key);
     }
 
     /// Removes the mask from the bytes from `from` to `to` of what is not used up.

@@ -15,8 +15,8 @@ use crate::config::SharedConfig;
 use crate::extensions::Extensions;
 use crate::frame::Opcode;
 use crate::mask::Seed;
-use crate::message::{Binary, Chunk, Lent, Message, OwnedMessage, Text};
-use crate::receive::{Receiver, Step, What};
+use crate::message::{Binary, Chunk, Lent, Message, MessageKind, OwnedMessage, Text};
+use crate::receive::{Plain, Receiver, Step, What};
 use crate::send::{Rare, Sender, Transmit};
 use crate::time::Time;
 
@@ -191,18 +191,30 @@ impl Connection {
         if !self.sender.gate.is_clear() {
             return None;
         }
-        let start = input.consumed();
-        let Step { what, len } = self.receiver.fast(input)?;
-        if what == What::Binary {
-            return Some(input.last(len).into());
+        let Plain {
+            kind,
+            header,
+            key,
+            len,
+        } = self.receiver.plain(input.remaining())?;
+        let payload = input.remaining().get(header..)?;
+        if let Some(message) = OwnedMessage::unmasked(kind, payload, len, key) {
+            input.skip(header + len);
+            return Some(message);
         }
-        if let Ok(text) = simdutf8::basic::from_utf8(input.last(len)) {
-            return Some(text.into());
+        let start = input.consumed();
+        input.skip(header);
+        input.take_unmasked(len, key);
+        match kind {
+            MessageKind::Binary => return Some(input.last(len).into()),
+            MessageKind::Text => {
+                if let Ok(text) = simdutf8::basic::from_utf8(input.last(len)) {
+                    return Some(text.into());
+                }
+            }
         }
         // What follows from this violation begins with a deadline.
-        if self.sender.role() == Role::Server {
-            input.mask_again(len);
-        }
+        input.mask_again(len, key);
         input.return_to(start);
         None
     }
