@@ -406,7 +406,8 @@ impl Sender {
         self.queued();
     }
 
-    #[inline]
+    // Inlined, so that a short payload stays where it is.
+    #[inline(always)]
     fn put(&mut self, first: First, payload: Payload<'_>) {
         let bytes = payload.as_slice();
         if bytes.len() > BY_REFERENCE {
