@@ -114,6 +114,14 @@ impl<'b> Input<'b> {
             .unwrap_or_default()
     }
 
+    /// The same, to change them.
+    #[inline]
+    pub(crate) fn last_mut(&mut self, n: usize) -> &mut [u8] {
+        self.bytes
+            .get_mut(self.at.saturating_sub(n)..self.at)
+            .unwrap_or_default()
+    }
+
     /// Uses up everything.
     pub(crate) fn discard(&mut self) {
         self.at = self.bytes.len();

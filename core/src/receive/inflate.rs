@@ -210,7 +210,7 @@ impl Inflating {
                 if self.produced > max_message as u64 {
                     return Err(Violation::TooBig);
                 }
-                let made = room.get(..done.produced).unwrap_or_default();
+                let made = room.get_mut(..done.produced).unwrap_or_default();
                 let to_come = if last && done.is_exhausted {
                     0
                 } else {
@@ -218,12 +218,8 @@ impl Inflating {
                 };
                 match message.kind {
                     _ if made.is_empty() => {}
-                    MessageKind::Text => {
-                        message.reserve_text(made.len(), to_come);
-                        let text = &mut message.text;
-                        message.utf8.feed(made, |whole| text.push_str(whole))?;
-                    }
-                    MessageKind::Binary => message.binary.push(made, [0; 4], to_come),
+                    MessageKind::Text => message.push_text(made, [0; 4], to_come)?,
+                    MessageKind::Binary => message.buffer.push(made, [0; 4], to_come),
                 }
                 if done.is_exhausted {
                     return Ok(());
@@ -261,20 +257,6 @@ impl Inflating {
             if done.is_exhausted || self.chunk_len == self.chunk.len() {
                 return Ok((available - piece.len(), done.is_exhausted));
             }
-        }
-    }
-}
-
-impl Message {
-    /// What has been put together so far.
-    fn assembled(&self) -> &[u8] {
-        match self.kind {
-            MessageKind::Text => self.text.as_bytes(),
-            MessageKind::Binary => self
-                .binary
-                .bytes
-                .get(..self.binary.filled)
-                .unwrap_or_default(),
         }
     }
 }
