@@ -105,16 +105,27 @@ mod wide {
 
     #[inline(never)]
     pub(super) fn apply(payload: &mut [u8], key: Key) {
-        let odd = payload.as_ptr().align_offset(ALIGNMENT).min(payload.len());
+        let odd = odd(payload);
+        let next = advance(key, odd);
         let (odd, aligned) = payload.split_at_mut(odd);
-        let next = advance(key, odd.len());
         narrow::apply(odd, key);
         dispatch!(level(), _ => narrow::apply(aligned, next));
     }
 
     #[inline(never)]
     pub(super) fn copy_text(to: &mut [u8], from: &[u8], key: Key) -> bool {
-        dispatch!(level(), _ => narrow::copy_text(to, from, key))
+        // Stores are what costs more when they are cut.
+        let odd = odd(to).min(from.len());
+        let next = advance(key, odd);
+        let (to_odd, to_aligned) = to.split_at_mut(odd);
+        let (odd, rest) = from.split_at(odd);
+        let is_ascii = narrow::copy_text(to_odd, odd, key);
+        is_ascii & dispatch!(level(), _ => narrow::copy_text(to_aligned, rest, next))
+    }
+
+    /// How many bytes come before the first that is aligned.
+    fn odd(bytes: &[u8]) -> usize {
+        bytes.as_ptr().align_offset(ALIGNMENT).min(bytes.len())
     }
 }
 

@@ -10,7 +10,7 @@ use crate::message::{Lent, MessageKind};
 use crate::utf8::Utf8;
 
 /// How much must have arrived for a kept buffer that is many times larger.
-const TARGET_KEPT: usize = 64 << 10;
+const MANY: usize = 64 << 10;
 
 /// Bytes by which a buffer may exceed twice what has arrived.
 const SLACK: usize = 4 << 10;
@@ -158,16 +158,24 @@ impl Buffer {
     fn room(&mut self, len: usize, to_come: usize) -> &mut [u8] {
         let end = self.filled + len;
         if end > self.bytes.len() {
-            self.grow(end, to_come);
+            self.grow(end, end, end.saturating_add(to_come));
         }
         self.bytes.get_mut(self.filled..end).unwrap_or_default()
     }
 
-    fn grow(&mut self, end: usize, to_come: usize) {
+    /// Makes `end` bytes of a message of `total` bytes, of which `arrived` are here.
+    #[inline(never)]
+    fn grow(&mut self, end: usize, arrived: usize, total: usize) {
         if end > self.bytes.capacity() {
-            let paid = 2 * end + SLACK;
-            let wanted = paid.min(end.saturating_add(to_come));
-            if let Some(kept) = buffers::take(wanted, paid) {
+            let paid = 2 * arrived + SLACK;
+            let wanted = paid.min(total);
+            // There is one of each size per thread, and a whole message paid for it.
+            let most = match arrived {
+                0..MANY => 2 * paid,
+                MANY.. => 8 * paid,
+            };
+            let least = if total <= most { total } else { wanted };
+            if let Some(kept) = buffers::take(least, most) {
                 return self.go_on_in(kept);
             }
             self.bytes.truncate(self.filled);
@@ -191,22 +199,11 @@ impl Buffer {
     pub(super) fn target(&mut self, remaining: usize) -> &mut [u8] {
         let room = self.filled.min(remaining);
         if self.filled == self.bytes.len() {
-            let end = self.filled + room;
-            // There is one of this size per thread, and a whole message paid for it.
-            let most = if self.filled >= TARGET_KEPT {
-                16 * end
-            } else {
-                2 * end
-            };
-            if self.bytes.capacity() < end
-                && let Some(kept) = buffers::take(end, most)
-            {
-                self.go_on_in(kept);
-            }
-            if self.bytes.len() < self.filled + room {
-                self.bytes.reserve_exact(room);
-                self.bytes.resize(self.filled + room, 0);
-            }
+            self.grow(
+                self.filled + room,
+                self.filled,
+                self.filled.saturating_add(remaining),
+            );
         }
         let end = self.bytes.len().min(self.filled + room);
         self.bytes.get_mut(self.filled..end).unwrap_or_default()
