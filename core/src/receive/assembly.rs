@@ -46,6 +46,12 @@ impl Message {
         }
     }
 
+    /// Whether bytes are put together: also those of a text, while it is compressed.
+    #[inline]
+    pub(super) fn is_bytes(&self) -> bool {
+        self.compressed || self.kind == MessageKind::Binary
+    }
+
     /// Appends a masked piece of a text of which at most `to_come` more bytes follow.
     ///
     /// ASCII is recognised while it is copied, and validated once, as a whole and where it
@@ -187,6 +193,11 @@ impl Buffer {
     /// How many bytes have been received.
     pub(super) fn len(&self) -> usize {
         self.filled
+    }
+
+    #[cfg(feature = "deflate")]
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
     }
 
     #[cfg(feature = "deflate")]
