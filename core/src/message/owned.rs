@@ -108,21 +108,19 @@ pub(crate) struct Inline {
 }
 
 impl Inline {
+    #[inline]
     fn new(payload: &[u8]) -> Option<Self> {
         let mut bytes = [0; INLINE + 1];
-        bytes
-            .get_mut(..INLINE)?
-            .get_mut(..payload.len())?
-            .copy_from_slice(payload);
-        bytes[INLINE] = payload.len() as u8;
-        Some(Self { bytes })
+        let len = payload.len();
+        bytes.get_mut(..len)?.copy_from_slice(payload);
+        Self::unmasked(&bytes, len, [0; 4])
     }
 
     /// The first `len` of `masked`, if they fit, and as many bytes as there is room for
     /// can be read.
     ///
     /// What lies behind them comes along: a copy of a length that the compiler knows
-    /// stays in registers.
+    /// stays in registers, and so does the length that is added.
     #[inline(always)]
     fn unmasked(masked: &[u8], len: usize, key: Key) -> Option<Self> {
         let (window, _) = masked.as_chunks::<8>();

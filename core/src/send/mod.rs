@@ -413,6 +413,11 @@ impl Sender {
         if bytes.len() > BY_REFERENCE {
             return self.put_large(first, payload);
         }
+        self.put_copy(first, bytes);
+    }
+
+    #[inline]
+    fn put_copy(&mut self, first: First, bytes: &[u8]) {
         let key = self.keys.as_mut().map(Keys::next_key);
         let tail = self.queue.tail();
         tail.reserve(bytes.len() + Header::MAX_ENCODED);
