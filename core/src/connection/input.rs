@@ -121,6 +121,14 @@ impl<'b> Input<'b> {
             .unwrap_or_default()
     }
 
+    /// The same, to change them.
+    #[inline]
+    pub(crate) fn last_mut(&mut self, n: usize) -> &mut [u8] {
+        self.bytes
+            .get_mut(self.at.saturating_sub(n)..self.at)
+            .unwrap_or_default()
+    }
+
     /// Has used no more than this.
     #[cold]
     pub(crate) fn return_to(&mut self, at: usize) {

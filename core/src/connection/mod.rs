@@ -154,9 +154,7 @@ impl Connection {
                     Event::Closed(self.closed.as_deref()?.outcome()?)
                 }
             },
-            What::AssembledText => {
-                Event::Message(Message::Text(Text(Lent::Assembled(self.receiver.text()?))))
-            }
+            What::AssembledText => Event::Message(Message::Text(Text(self.receiver.text()?))),
             What::AssembledBinary => Event::Message(Message::Binary(Binary(Lent::Assembled(
                 self.receiver.binary()?,
             )))),
