@@ -147,7 +147,8 @@ impl Messages {
     ///
     /// What [`poll_item`](Endpoint::poll_item) would return, by a way that needs no time
     /// and leaves no output. `None` says only that the other one is to be asked.
-    #[inline]
+    // Inlined, so that the message goes from the input to where it is used in registers.
+    #[inline(always)]
     pub fn poll_held(&mut self) -> Option<OwnedMessage> {
         let mut input = Input::held(self.held.get_mut(self.parsed..)?);
         let message = self.connection.poll_whole(&mut input)?;

@@ -175,7 +175,8 @@ impl Sender {
     /// are queued already; [`SendError::Closing`] and [`SendError::Closed`] when it
     /// is too late; [`SendError::Fragmenting`] between [`begin`](Self::begin) and
     /// [`finish`](Self::finish). The message is dropped.
-    #[inline]
+    // Inlined down to the copy, so that the message never goes through memory.
+    #[inline(always)]
     pub fn send<'m>(&mut self, message: impl Into<Outgoing<'m>>) -> Result<(), SendError> {
         let message = message.into();
         #[cfg(feature = "deflate")]
@@ -406,7 +407,6 @@ impl Sender {
         self.queued();
     }
 
-    // Inlined, so that a short payload stays where it is.
     #[inline(always)]
     fn put(&mut self, first: First, payload: Payload<'_>) {
         let bytes = payload.as_slice();
@@ -416,7 +416,7 @@ impl Sender {
         self.put_copy(first, bytes);
     }
 
-    #[inline]
+    #[inline(never)]
     fn put_copy(&mut self, first: First, bytes: &[u8]) {
         let key = self.keys.as_mut().map(Keys::next_key);
         let tail = self.queue.tail();
@@ -426,6 +426,7 @@ impl Sender {
         self.queued();
     }
 
+    #[inline(never)]
     fn put_large(&mut self, first: First, payload: Payload<'_>) {
         let key = self.keys.as_mut().map(Keys::next_key);
         self.queue.push(first, key, masked_segment(payload, key));
