@@ -602,9 +602,12 @@ impl Receiver {
     /// Bytes of payload that are allocated.
     pub(crate) fn held(&self) -> usize {
         let message = self.open.as_ref().and_then(|open| open.message.as_ref());
-        message.map_or(0, |message| {
+        let assembled = message.map_or(0, |message| {
             message.text.capacity() + message.binary.bytes.capacity()
-        })
+        });
+        #[cfg(feature = "deflate")]
+        let assembled = assembled + self.open.as_ref().map_or(0, |open| open.held_in_pieces());
+        assembled
     }
 
     pub(crate) fn is_idle(&self) -> bool {
