@@ -12,6 +12,7 @@ mod measure;
 mod path;
 mod peers;
 mod plot;
+mod process;
 mod program;
 mod report;
 mod sessions;
