@@ -626,7 +626,10 @@ impl Receiver {
     /// Bytes of payload that are allocated.
     pub(crate) fn held(&self) -> usize {
         let message = self.open.as_ref().and_then(|open| open.message.as_ref());
-        message.map_or(0, Message::held)
+        let assembled = message.map_or(0, Message::held);
+        #[cfg(feature = "deflate")]
+        let assembled = assembled + self.open.as_ref().map_or(0, |open| open.held_in_pieces());
+        assembled
     }
 
     pub(crate) fn is_idle(&self) -> bool {
