@@ -1,9 +1,9 @@
 //! How a connection lives and ends: deadlines, closing, failing, half-closing.
 
-use alloc::boxed::Box;
-use alloc::vec::Vec;
-
-use super::{DISCARDING, EOF, FAILED, FRAGMENTING, Gate, Rare, SENT, SHUT_DOWN, Sender, Transmit};
+use super::{
+    DISCARDING, EOF, FAILED, FRAGMENTING, Gate, OutputBuffer, Rare, SENT, SHUT_DOWN, Sender,
+    Transmit,
+};
 use crate::close::machine::{Action, Occurrence, State};
 use crate::close::{Cause, CloseCode, ClosePayload, Closed, Initiator, Timeout, Violation};
 use crate::connection::Role;
@@ -192,9 +192,8 @@ impl Sender {
             .is_some_and(|rare| rare.outcome.is_some())
     }
 
-    /// The outcome, in its box.
-    pub(crate) fn take_outcome(&mut self) -> Option<Box<Rare>> {
-        self.rare.take_if(|rare| rare.outcome.is_some())
+    pub(crate) fn take_outcome(&mut self) -> Option<Closed> {
+        self.rare.take_if(|rare| rare.outcome.is_some())?.outcome
     }
 
     /// The order of the wire; half-close when the last byte is out.
@@ -218,11 +217,11 @@ impl Sender {
         }
     }
 
-    pub(crate) fn lend(&mut self, buffer: Vec<u8>) {
+    pub(crate) fn lend(&mut self, buffer: OutputBuffer) {
         self.queue.lend(buffer);
     }
 
-    pub(crate) fn reclaim(&mut self) -> Option<Vec<u8>> {
+    pub(crate) fn reclaim(&mut self) -> Option<OutputBuffer> {
         self.queue.reclaim()
     }
 
@@ -299,7 +298,10 @@ impl Sender {
             initiator,
             cause,
         };
-        // Nothing is sent any more, so a compressor goes.
-        self.rare = Some(Box::new(Rare::of(outcome)));
+        // Nothing is sent any more, so keys and a compressor go.
+        **self.rare.get_or_insert_default() = Rare {
+            outcome: Some(outcome),
+            ..Rare::default()
+        };
     }
 }

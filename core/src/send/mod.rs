@@ -10,7 +10,7 @@ use core::fmt;
 
 use bytes::Bytes;
 
-pub use self::queue::Output;
+pub use self::queue::{Output, OutputBuffer};
 use self::queue::{Queue, append_masked, encode_masked};
 use crate::close::machine::{Action, Occurrence, State};
 use crate::close::{Cause, CloseCode, Closed, Initiator};
@@ -35,8 +35,6 @@ const BY_REFERENCE: usize = 4096;
 /// [`Connection::poll_transmit`](crate::Connection::poll_transmit).
 pub struct Sender {
     pub(crate) config: SharedConfig,
-    /// Some: this is a client.
-    keys: Option<Keys>,
     queue: Queue,
     state: State,
     pub(crate) gate: Gate,
@@ -46,9 +44,11 @@ pub struct Sender {
     rare: Option<Box<Rare>>,
 }
 
-/// What a connection needs only at its end, or to compress.
-#[cfg_attr(feature = "deflate", derive(Default))]
-pub(crate) struct Rare {
+/// What only some connections need, or only at the end.
+#[derive(Default)]
+struct Rare {
+    /// A client's masking keys.
+    keys: Option<Keys>,
     /// The outcome, until it is given out as an event.
     outcome: Option<Closed>,
     /// A compressor that goes on from message to message, or that a message which is sent
@@ -131,6 +131,8 @@ const FRAGMENTING: u8 = 1;
 /// Messages may be compressed.
 #[cfg(feature = "deflate")]
 const DEFLATE: u8 = 2;
+/// This is a client.
+const CLIENT: u8 = 4;
 /// The writing direction of the transport is shut down.
 const SHUT_DOWN: u8 = 8;
 /// The peer's bytes have ended.
@@ -156,14 +158,13 @@ impl Sender {
         }
         Self {
             config: config.clone(),
-            keys: seed.map(Keys::new),
             queue: Queue::default(),
             state: State::Open,
             gate,
-            flags: 0,
+            flags: if seed.is_some() { CLIENT } else { 0 },
             stream: Stream::default(),
             timers,
-            rare: None,
+            rare: seed.map(|seed| Box::new(Rare::with_keys(seed))),
         }
     }
 
@@ -193,7 +194,7 @@ impl Sender {
     ///
     /// As for [`send`](Self::send).
     pub fn send_frame(&mut self, frame: &Frame) -> Result<(), SendError> {
-        if self.keys.is_some() {
+        if self.flags & CLIENT != 0 {
             return self.send(frame);
         }
         #[cfg(feature = "deflate")]
@@ -357,11 +358,18 @@ impl Sender {
         self.queue.len() > self.config.soft_mark
     }
 
+    /// The settings of the connection.
+    #[must_use]
+    #[inline]
+    pub fn config(&self) -> &SharedConfig {
+        &self.config
+    }
+
     /// Which side this is.
     #[must_use]
     #[inline]
     pub fn role(&self) -> Role {
-        if self.keys.is_some() {
+        if self.flags & CLIENT != 0 {
             Role::Client
         } else {
             Role::Server
@@ -406,13 +414,20 @@ impl Sender {
         self.queued();
     }
 
+    /// RFC 6455 §5.3: a client masks each frame with a new key, and a server none.
+    #[inline]
+    fn next_key(&mut self) -> Option<Key> {
+        let keys = self.rare.as_mut()?.keys.as_mut()?;
+        Some(keys.next_key())
+    }
+
     #[inline]
     fn put(&mut self, first: First, payload: Payload<'_>) {
         let bytes = payload.as_slice();
         if bytes.len() > BY_REFERENCE {
             return self.put_large(first, payload);
         }
-        let key = self.keys.as_mut().map(Keys::next_key);
+        let key = self.next_key();
         let tail = self.queue.tail();
         tail.reserve(bytes.len() + Header::MAX_ENCODED);
         first.encode(key, bytes.len() as u64, tail);
@@ -421,7 +436,7 @@ impl Sender {
     }
 
     fn put_large(&mut self, first: First, payload: Payload<'_>) {
-        let key = self.keys.as_mut().map(Keys::next_key);
+        let key = self.next_key();
         self.queue.push(first, key, masked_segment(payload, key));
         self.queued();
     }
@@ -441,13 +456,13 @@ impl Sender {
             .iter_mut()
             .zip(bytes)
             .for_each(|(to, from)| *to = from);
-        let key = self.keys.as_mut().map(Keys::next_key);
+        let key = self.next_key();
         let payload = payload.get(..len).unwrap_or_default();
         encode_masked(self.queue.tail(), Opcode::Close, key, payload);
     }
 
     fn put_urgent(&mut self, opcode: Opcode, payload: &[u8]) {
-        let key = self.keys.as_mut().map(Keys::next_key);
+        let key = self.next_key();
         self.queue.push_urgent(opcode, key, payload);
     }
 
@@ -498,17 +513,11 @@ impl Sender {
 }
 
 impl Rare {
-    fn of(outcome: Closed) -> Self {
+    fn with_keys(seed: &Seed) -> Self {
         Self {
-            outcome: Some(outcome),
-            #[cfg(feature = "deflate")]
-            deflater: None,
+            keys: Some(Keys::new(seed)),
+            ..Self::default()
         }
-    }
-
-    /// The outcome, once it is given out.
-    pub(crate) fn outcome(&self) -> Option<&Closed> {
-        self.outcome.as_ref()
     }
 }
 

@@ -4,7 +4,8 @@ use std::mem;
 use std::time::Duration;
 
 use sockeye_core::{
-    Cause, CloseCode, Connection, Event, Frame, Header, Input, MessageKind, Opcode, Outgoing, Role,
+    Cause, CloseCode, Connection, Event, Frame, Header, Input, MessageKind, Opcode, Outgoing, OutputBuffer,
+    Role,
     SharedConfig, Time, Transmit, Violation,
 };
 
@@ -156,7 +157,8 @@ impl Run {
             }
             Operation::SpuriousTimeout => self.time_out_early(),
             Operation::Lend => {
-                let buffer = self.connection.reclaim().unwrap_or_default();
+                let buffer = self.connection.reclaim();
+                let buffer = buffer.unwrap_or_else(|| OutputBuffer::with_capacity(100));
                 self.connection.lend(buffer);
             }
         }
