@@ -151,6 +151,6 @@ mod tests {
         let socket = size_of::<mio::net::TcpStream>();
         let more = size_of::<Connection<Nothing>>() - size_of::<Session<Gate<Nothing>>>();
         let tls = if cfg!(feature = "tls") { 8 } else { 0 };
-        assert!(more <= socket + tls + 16, "{more}");
+        assert!(more <= socket + tls + 12, "{more}");
     }
 }

@@ -284,7 +284,7 @@ impl Connection {
 
     /// Gives a longer pong deadline: input that was read waits for the application.
     pub(crate) fn forgive(&mut self) {
-        self.sender.timers.forgive();
+        self.sender.gate.forgive();
     }
 
     fn new(role: Role, config: &SharedConfig, seed: Option<&Seed>, now: Time) -> Self {

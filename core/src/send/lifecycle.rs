@@ -53,7 +53,7 @@ impl Sender {
             _ => return,
         };
         self.timers
-            .set_after(Timer::Close, self.config.close_timeout, now);
+            .set_after(Timer::Peer, self.config.close_timeout, now);
         self.conclude(payload.code, payload.reason, initiator, Cause::Handshake);
     }
 
@@ -70,7 +70,7 @@ impl Sender {
             _ => return,
         }
         self.flags |= FAILED;
-        self.timers.set_after(Timer::Close, self.config.linger, now);
+        self.timers.set_after(Timer::Peer, self.config.linger, now);
         self.conclude(code, reason, Initiator::Local, cause);
     }
 
@@ -107,7 +107,7 @@ impl Sender {
         if self.gate.0 & Gate::CLOSING != 0 {
             // The peer cannot answer our Close before it has come, behind the data.
             if self.state == State::Closing && self.queue.len() < before {
-                self.timers.clear(Timer::Close);
+                self.timers.clear(Timer::Peer);
             }
             self.settle(now);
         }
@@ -125,14 +125,14 @@ impl Sender {
     pub(crate) fn handle_timeout(&mut self, now: Time) {
         while let Some(timer) = self.timers.expire(now) {
             match timer {
-                Timer::Keepalive => self.keep_alive(now),
+                Timer::Peer if self.state == State::Open => self.keep_alive(now),
+                Timer::Peer => self.give_up(Occurrence::CloseTimer, Timeout::Close),
                 Timer::Idle => self.fail_with(
                     CloseCode::GOING_AWAY,
                     "idle",
                     Cause::Timeout(Timeout::Idle),
                     now,
                 ),
-                Timer::Close => self.give_up(Occurrence::CloseTimer, Timeout::Close),
                 Timer::Write => self.give_up(Occurrence::Abort, Timeout::Write),
             }
         }
@@ -141,16 +141,22 @@ impl Sender {
 
     /// Nothing came for the ping interval, or for the pong timeout after a Ping.
     fn keep_alive(&mut self, now: Time) {
-        if !self.timers.awaiting_pong() {
+        let is_awaiting = self.gate.0 & Gate::AWAITING_PONG != 0;
+        let is_forgiving = self.gate.0 & Gate::FORGIVING != 0;
+        if !is_awaiting {
             self.put_urgent(Opcode::Ping, b"");
+            self.gate.set(Gate::AWAITING_PONG, true);
         } else if self.gate.is_paused() {
             // The answer may lie in what was not read.
-            self.timers.forgive();
-        } else if !self.timers.take_forgiveness() {
+            self.gate.forgive();
+        } else if is_forgiving {
+            self.gate.set(Gate::FORGIVING, false);
+        } else {
             let cause = Cause::Timeout(Timeout::Pong);
             return self.fail_with(CloseCode::INTERNAL_ERROR, "keepalive timeout", cause, now);
         }
-        self.timers.await_pong(self.config.pong_timeout, now);
+        self.timers
+            .set_after(Timer::Peer, self.config.pong_timeout, now);
     }
 
     fn give_up(&mut self, occurrence: Occurrence, timeout: Timeout) {
@@ -170,7 +176,8 @@ impl Sender {
         if self.state == State::Open
             && let Some(interval) = self.config.ping_interval
         {
-            self.timers.heard(interval, now);
+            self.gate.set(Gate::AWAITING_PONG, false);
+            self.timers.set_after(Timer::Peer, interval, now);
         }
     }
 
@@ -251,7 +258,7 @@ impl Sender {
                 #[cfg(feature = "deflate")]
                 self.end_compression();
                 self.timers.clear(Timer::Idle);
-                self.timers.clear(Timer::Keepalive);
+                self.timers.clear(Timer::Peer);
             }
             State::Draining => {
                 self.gate.set(Gate::PAUSED | Gate::FULL, false);
@@ -259,7 +266,7 @@ impl Sender {
                 #[cfg(feature = "deflate")]
                 self.end_compression();
                 self.timers.clear(Timer::Idle);
-                self.timers.clear(Timer::Keepalive);
+                self.timers.clear(Timer::Peer);
             }
             State::Drained => {
                 self.timers = Timers::default();
@@ -272,9 +279,9 @@ impl Sender {
     fn settle(&mut self, now: Time) {
         match self.state {
             // `close` has no clock: its deadline starts with the next step that has one.
-            State::Closing if !self.timers.is_set(Timer::Close) => {
+            State::Closing if !self.timers.is_set(Timer::Peer) => {
                 self.timers
-                    .set_after(Timer::Close, self.config.close_timeout, now);
+                    .set_after(Timer::Peer, self.config.close_timeout, now);
             }
             State::Draining
                 if self.queue.is_empty() && self.flags & EOF != 0 && !self.wants_shutdown() =>

@@ -93,7 +93,7 @@ impl Stream {
     }
 }
 
-/// Why a received message cannot take the shortest path; zero if it can.
+/// Why a received message cannot take the shortest path, and what is not a reason.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Gate(u8);
 
@@ -106,12 +106,22 @@ impl Gate {
     const CLOSING: u8 = 4;
     /// Settings that look at each message: pieces, or an idle deadline.
     const SETTINGS: u8 = 8;
-    /// Output never holds input back. No obstacle itself.
+    const OBSTACLES: u8 = Self::PAUSED | Self::FULL | Self::CLOSING | Self::SETTINGS;
+    /// Output never holds input back.
     const DUPLEX: u8 = 16;
+    /// A Ping is out, and nothing has come since.
+    const AWAITING_PONG: u8 = 32;
+    /// Receiving was paused since the Ping went out, so its answer may be late.
+    const FORGIVING: u8 = 64;
 
     #[inline]
     pub(crate) fn is_clear(self) -> bool {
-        self.0 & !Self::DUPLEX == 0
+        self.0 & Self::OBSTACLES == 0
+    }
+
+    /// The pong deadline does not count when it is next reached.
+    pub(crate) fn forgive(&mut self) {
+        self.set(Self::FORGIVING, true);
     }
 
     /// Whether receiving waits for the application or for the peer to take output.
@@ -148,7 +158,7 @@ impl Sender {
     pub(crate) fn new(config: &SharedConfig, seed: Option<&Seed>, now: Time) -> Self {
         let mut timers = Timers::default();
         if let Some(interval) = config.ping_interval {
-            timers.set_after(Timer::Keepalive, interval, now);
+            timers.set_after(Timer::Peer, interval, now);
         }
         let mut gate = Gate(0);
         gate.set(Gate::SETTINGS, config.delivery == Delivery::Chunks);
@@ -312,7 +322,7 @@ impl Sender {
     pub fn pause(&mut self) {
         if self.state == State::Open {
             self.gate.set(Gate::PAUSED, true);
-            self.timers.forgive();
+            self.gate.forgive();
         }
     }
 
@@ -507,7 +517,7 @@ impl Sender {
     fn hold_back(&mut self) {
         if self.state == State::Open && self.gate.0 & Gate::DUPLEX == 0 {
             self.gate.set(Gate::FULL, true);
-            self.timers.forgive();
+            self.gate.forgive();
         }
     }
 }

@@ -30,7 +30,7 @@ use crate::request::Opening;
 ///
 /// It does no I/O. Whoever has the transport drives it through [`Endpoint`], which says what
 /// to call when; see the crate's documentation for a whole driver. It is the whole cost of a
-/// connection: at most 120 bytes with a handler of no size, and no buffer while nothing is
+/// connection: at most 112 bytes with a handler of no size, and no buffer while nothing is
 /// under way.
 ///
 /// There is one request on a connection. If it is not an upgrade, it is answered with
