@@ -77,7 +77,9 @@ pub struct Config {
     ///
     /// What a message inflates to counts for `max_message`, and what it is on the wire
     /// must not be more than that, a sixteenth of it, 1 KiB and 5 bytes a fragment:
-    /// either way it ends with 1009.
+    /// either way it ends with 1009. A message that is not whole is kept as it came, and
+    /// costs what a plain one costs; only with [`Delivery::Chunks`] does an open one hold
+    /// a decompressor and a piece to hand out, 56 KiB for its first byte.
     #[cfg(feature = "deflate")]
     pub deflate: Option<Deflate>,
 }

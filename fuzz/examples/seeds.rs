@@ -92,6 +92,15 @@ fn main() -> io::Result<()> {
                 "distance_before_the_start",
                 b"\x00\x07\x80\x05\xf2\x00\x11\x00\x00",
             ),
+            // What is not UTF-8, then what is no block: whole, and in pieces.
+            (
+                "two_faults",
+                b"\x00\x07\x80\x09\x00\x02\x00\xfd\xff\xff?\x07\x00",
+            ),
+            (
+                "two_faults_in_pieces",
+                b"\x08\x07\x80\x09\x00\x02\x00\xfd\xff\xff?\x07\x00",
+            ),
             (
                 "plain_between",
                 b"\x22\x07\xc0\x02hi\x80\x07\xf2\x48\xcd\xc9\xc9\x07\x00",
@@ -261,6 +270,11 @@ fn main() -> io::Result<()> {
         ("error", b"\x00\x03\x07\x00\x00\x02ab"),
         ("eof", b"\x00\x00\x02\x03\x03Hel\x12\x02"),
         ("violation", b"\x00\x00\x07\x00\x00\x02ab\x00\x02\xc1\x00\x02\x83\x02hi\x14"),
+        ("compressed", b"\x60\x00\x18\x00\x14aaaaaaaaaaaaaaaaaaaa\x18\x03\x0baaaaabbbbbb\x14"),
+        ("compressed_client", b"\xe1\x00\x19\x00\x20\x00a\x19\xff\x20\x00a\x14"),
+        ("compressed_in_pieces", b"\xc4\x00\x19\x00\x99\x00a\x10\x19\xff\x20\x00a\x11\x14"),
+        ("compressed_by_hand", b"\x40\x00\x02\xc3\x07\xf2\x48\xcd\xc9\xc9\x07\x00\x02\xc3\x02\x07\x00"),
+        ("compressed_is_too_big", b"\x42\x00\x19\x00\x03\x00a\x14"),
         ("not_utf8", b"\x00\x00\x02\x03\x02\xe2\x82\x02\x8b\x00\x02\x80\x01a"),
     ])
 }

@@ -57,6 +57,18 @@ def table(verdicts: list[Verdict]) -> str:
     return "\n".join([head, *(f"{s:>9}{n:>8}{o:>8}{i:>15}{f:>8}" for s, n, o, i, f in rows)])
 
 
+def row(verdicts: list[Verdict]) -> str:
+    """The same in one row of a page: sections 1 to 10, and those about compression."""
+    cells = []
+    for part in ([v for v in verdicts if v.section < 12], [v for v in verdicts if v.section >= 12]):
+        failed = sum(verdict.fault is not None for verdict in part)
+        informational = sum(verdict.fault is None and verdict.word == "INFORMATIONAL" for verdict in part)
+        cells += [len(part), len(part) - failed - informational, informational, failed]
+    # There is nothing informational about compression.
+    del cells[6]
+    return " | ".join(map(str, cells))
+
+
 def _verdict(case: str, result: dict[str, str] | None, reports: Path) -> Verdict:
     if result is None:
         return Verdict(case, "MISSING", "missing from the report", None)

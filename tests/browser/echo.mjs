@@ -66,6 +66,15 @@ test('the form echoes 1 MiB', { timeout }, async () => {
   assert.deepEqual(await sendByHand(message, { binary: true }), Buffer.from(message));
 });
 
+test('the beginning of a long binary message is shown, and that an empty one is empty', { timeout }, async () => {
+  // The 2,000th byte, behind which it is cut, is the first of two.
+  await sendByHand(`m${'ž'.repeat(1500)}`, { binary: true });
+  const line = (n) => page.locator('#log > li').nth(n).innerText();
+  assert.match(await line(0), /^3001 bytes: mž+…$/);
+  await sendByHand('', { binary: true });
+  assert.equal(await line(1), '0 bytes');
+});
+
 test('what came back is shown as text, never as markup', { timeout }, async () => {
   const markup = '<img src="x" onerror="document.title = 1"><b>bold</b>';
   assert.equal(await sendByHand(markup), markup);

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 import { WebSocket, WebSocketServer } from 'ws';
+import { frames, takeover } from '../support/wire.mjs';
 import { MESSAGES, PATIENCE, run, startServer } from './echo.mjs';
 
 const timeout = PATIENCE;
@@ -128,42 +129,43 @@ const SETTINGS = [
   ['--deflate=send-takeover,receive-window=8', { serverMaxWindowBits: 9 }],
 ];
 
-// The first byte and the length of each frame that the peer receives.
+// The frames that the peer receives and sends from one call to the next.
 function tap(socket) {
-  let wire = Buffer.alloc(0);
-  socket._socket.prependListener('data', (chunk) => (wire = Buffer.concat([wire, chunk])));
+  let [received, sent] = [Buffer.alloc(0), Buffer.alloc(0)];
+  const raw = socket._socket;
+  raw.prependListener('data', (chunk) => (received = Buffer.concat([received, chunk])));
+  const write = raw.write;
+  raw.write = (chunk, ...rest) => {
+    sent = Buffer.concat([sent, Buffer.from(chunk)]);
+    return write.call(raw, chunk, ...rest);
+  };
   return () => {
-    const frames = [];
-    for (let at = 0; at < wire.length; ) {
-      const [first, second] = wire.subarray(at);
-      at += 2;
-      let length = second & 0x7f;
-      if (length === 126) [length, at] = [wire.readUInt16BE(at), at + 2];
-      else if (length === 127) [length, at] = [Number(wire.readBigUInt64BE(at)), at + 8];
-      at += (second & 0x80 ? 4 : 0) + length;
-      frames.push([first, length]);
-    }
-    wire = Buffer.alloc(0);
-    return frames;
+    const seen = { received: frames(received), sent: frames(sent) };
+    [received, sent] = [Buffer.alloc(0), Buffer.alloc(0)];
+    return seen;
   };
 }
 
-// `takeover`: whether we refer to earlier messages.
-async function compressed(socket, takeover) {
+// RSV1 both ways, and whether either side refers to earlier messages.
+async function compressed(socket, flag, parameters) {
   assert.match(socket.extensions, /permessage-deflate/);
-  const frames = tap(socket);
+  const seen = tap(socket);
   await exchange(socket);
-  frames();
+  seen();
   for (let count = 0; count < 3; count++) {
     const answer = once(socket, 'message');
     socket.send(TEXT);
     assert.equal(String((await answer)[0]), TEXT);
   }
-  const received = frames();
-  assert.deepEqual(received.map(([first]) => first), [0xc1, 0xc1, 0xc1]);
-  const lengths = received.map(([, length]) => length);
-  assert.ok(Math.max(...lengths) < TEXT.length / 4, `${lengths}`);
-  assert.ok(takeover ? lengths[1] < lengths[0] : lengths[1] === lengths[0], `${lengths}`);
+  const { received, sent } = seen();
+  const { ours, theirs } = takeover(flag);
+  for (const [frames, refers] of [[received, ours], [sent, theirs]]) {
+    assert.deepEqual(frames.map(([first]) => first), [0xc1, 0xc1, 0xc1]);
+    const lengths = frames.map(([, length]) => length);
+    const about = `${flag} ${JSON.stringify(parameters)}: ${lengths}`;
+    assert.ok(Math.max(...lengths) < TEXT.length / 4, about);
+    assert.ok(refers ? lengths[1] < lengths[0] : lengths[1] === lengths[0], about);
+  }
 }
 
 test('their client: both directions are compressed', { timeout }, async () => {
@@ -172,7 +174,7 @@ test('their client: both directions are compressed', { timeout }, async () => {
     try {
       const socket = new WebSocket(deflating.url, { perMessageDeflate: { threshold: 0, ...parameters } });
       await once(socket, 'open');
-      await compressed(socket, flag.includes('takeover'));
+      await compressed(socket, flag, parameters);
       socket.terminate();
     } finally {
       await deflating.stop();
@@ -187,7 +189,7 @@ test('their server: both directions are compressed', { timeout }, async () => {
     try {
       await once(listening, 'listening');
       const visited = once(listening, 'connection').then(async ([socket]) => {
-        await compressed(socket, flag.includes('takeover'));
+        await compressed(socket, flag, parameters);
         socket.close(1000);
       });
       const { ended } = run('--connect', `ws://127.0.0.1:${listening.address().port}/`, flag);
@@ -206,11 +208,11 @@ test('their client: who does not ask is not compressed to', { timeout }, async (
     const socket = new WebSocket(deflating.url, { perMessageDeflate: false });
     await once(socket, 'open');
     assert.equal(socket.extensions, '');
-    const frames = tap(socket);
+    const seen = tap(socket);
     const answer = once(socket, 'message');
     socket.send(TEXT);
     assert.equal(String((await answer)[0]), TEXT);
-    assert.deepEqual(frames().map(([first]) => first), [0x81]);
+    assert.deepEqual(seen().received.map(([first]) => first), [0x81]);
     socket.terminate();
   } finally {
     await deflating.stop();

@@ -234,8 +234,8 @@ SETTINGS: list[tuple[str, dict[str, Any]]] = [
 class Compression(unittest.TestCase):
     """Negotiated, used in both directions, and seen on the wire."""
 
-    def check(self, peer: ClientConnection | ServerConnection, takeover: bool) -> None:
-        """`takeover`: whether we refer to earlier messages."""
+    def check(self, peer: ClientConnection | ServerConnection, flag: str) -> None:
+        """RSV1 both ways, and whether either side refers to earlier messages."""
         self.assertEqual([extension.name for extension in peer.protocol.extensions], ["permessage-deflate"])
         received, sent = tap(peer)
         exchange(self, peer)
@@ -247,12 +247,14 @@ class Compression(unittest.TestCase):
         theirs, ours = frames(sent), frames(received)
         self.assertEqual([first for first, _ in theirs if first & 0x0F], [0xC1, 0xC1, 0x41])
         self.assertEqual([first for first, _ in ours], [0xC1, 0xC1, 0xC1])
-        lengths = [length for _, length in ours]
-        self.assertLess(max(lengths), len(TEXT) // 4)
-        if takeover:
-            self.assertLess(lengths[1], lengths[0])
-        else:
-            self.assertEqual(lengths[1], lengths[0])
+        both = "takeover" in flag
+        for seen, takeover in [(ours, both), (theirs, both and "send-takeover" not in flag)]:
+            lengths = [length for _, length in seen]
+            self.assertLess(max(lengths), len(TEXT) // 4)
+            if takeover:
+                self.assertLess(lengths[1], lengths[0])
+            else:
+                self.assertEqual(lengths[1], lengths[0])
 
     def test_their_client(self) -> None:
         for flag, parameters in SETTINGS:
@@ -260,7 +262,7 @@ class Compression(unittest.TestCase):
                 offer = ClientPerMessageDeflateFactory(**{"client_max_window_bits": True, **parameters})
                 options = {"max_size": LIMIT, "open_timeout": echo.PATIENCE, "proxy": None}
                 with connect(server.url, compression=None, extensions=[offer], **options) as client:
-                    self.check(client, "takeover" in flag)
+                    self.check(client, flag)
 
     def test_their_server(self) -> None:
         for flag, parameters in SETTINGS:
@@ -268,7 +270,7 @@ class Compression(unittest.TestCase):
 
             def watched(peer: ServerConnection) -> None:
                 try:
-                    self.check(peer, "takeover" in flag)
+                    self.check(peer, flag)
                 except BaseException as fault:
                     faults.append(fault)
                     raise

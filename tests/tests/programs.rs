@@ -217,6 +217,7 @@ fn a_refused_start_is_one_sentence_on_standard_error_and_2() {
                 "/nowhere/at/all",
             ),
             (name, vec!["--redis", &nobody], "127.0.0.1"),
+            (name, vec!["--tls-roots", &short], "--tls-roots"),
         ]);
     }
     refused.extend([
@@ -227,6 +228,8 @@ fn a_refused_start_is_one_sentence_on_standard_error_and_2() {
         ),
         ("sockeye-presence", vec!["--read-token", &empty], &empty),
         ("sockeye-chat", vec!["--publish-token", &empty], &empty),
+        // That is `--queue-bytes`.
+        ("sockeye-chat", vec!["--hard-mark", "2MiB"], "--hard-mark"),
     ]);
     for (name, flags, says) in refused {
         let output = Program::run(name, &flags);
@@ -239,6 +242,86 @@ fn a_refused_start_is_one_sentence_on_standard_error_and_2() {
             "{name} {flags:?}: {stderr}"
         );
     }
+}
+
+#[test]
+fn a_start_without_its_optional_redis_is_in_the_log() {
+    let closed = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let nobody = closed.local_addr().expect("bound").to_string();
+    drop(closed);
+    for name in PROGRAMS {
+        let url = format!("redis://{nobody}/");
+        let mut program = Program::start(name, &["--redis", &url, "--redis-optional"]);
+        assert!(program.is_degraded(), "{name}");
+        program.terminate();
+        assert_eq!(program.wait(PATIENCE).code(), Some(0), "{name}");
+        let log = program.log();
+        let warning = log.lines().find(|line| line.contains(" WARN "));
+        assert!(
+            warning.is_some_and(|line| line.contains(&nobody)),
+            "{name}: {log}"
+        );
+    }
+}
+
+#[test]
+fn what_the_pages_say_of_flags_is_what_the_help_says() {
+    const PAGES: [&str; 2] = [
+        include_str!("../../docs/operating.md"),
+        include_str!("../../docs/protocol.md"),
+    ];
+    let help = |name: &str, args: &[&str]| {
+        let output = Program::run(name, args);
+        let text = String::from_utf8(output.stdout).expect("text");
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let servers =
+        ["sockeye-chat", "sockeye-presence", "sockeye-echo"].map(|n| help(n, &["--help"]));
+    let mut known = servers.concat();
+    known += &help("sockeye-presence", &["token", "--help"]);
+    known += &help("sockeye", &["--help"]);
+    known += &help("sockeye", &["bench", "--help"]);
+    let is_flag = |c: char| c.is_ascii_lowercase() || c == '-';
+    for flag in PAGES.iter().flat_map(|page| page.split(" --").skip(1)) {
+        let flag = flag.split(|c| !is_flag(c)).next().unwrap_or_default();
+        // cargo's, curl's and a table's rule.
+        if !["", "release", "help", "-"].contains(&flag) && !flag.starts_with('-') {
+            assert!(known.contains(&format!(" --{flag} ")), "--{flag}");
+        }
+    }
+    // The table of limits: flags, and as many defaults.
+    let (_, limits) = PAGES[0].split_once("\n## Limits\n").expect("the limits");
+    let rows = limits.lines().filter(|line| line.starts_with("| `--"));
+    let mut checked = 0;
+    for row in rows.take_while(|row| !row.starts_with("## ")) {
+        let cells: Vec<&str> = row.split(" | ").collect();
+        let mut flags: Vec<String> = Vec::new();
+        for flag in cells[0].split('`').skip(1).step_by(2) {
+            let group = flags.first().and_then(|first| first.rsplit_once('-'));
+            // `--history-count`, `-age`: the rest of a group is cut.
+            flags.push(match group {
+                Some((group, _)) if !flag.starts_with("--") => format!("{group}{flag}"),
+                _ => flag.to_owned(),
+            });
+        }
+        let defaults = cells[1].replace(" a second", "").replace(", ", ";");
+        let defaults = defaults.split(';').map(str::trim);
+        for (flag, default) in flags.iter().zip(defaults) {
+            let default = default.replace([',', ' '], "");
+            let says = |help: &String| {
+                let (_, entry) = help.split_once(&format!(" {flag} "))?;
+                let (_, value) = entry.split_once("[default: ")?;
+                Some(value.starts_with(&format!("{default}]")))
+            };
+            let found: Vec<bool> = servers[..2].iter().filter_map(says).collect();
+            assert!(
+                found.contains(&true) && !found.contains(&false),
+                "{flag} {default}"
+            );
+            checked += 1;
+        }
+    }
+    assert!(checked >= 15, "{checked}");
 }
 
 #[test]

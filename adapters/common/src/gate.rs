@@ -17,7 +17,8 @@ use crate::ending::{Phase, ServerState, Upgraded};
 /// It starts when it is put behind the gate, and stops when the gate goes: with the last
 /// connection, and whoever accepts them.
 pub struct Gate<S: Service> {
-    service: S,
+    /// Shared with decisions that are still to be made.
+    service: Arc<S>,
     state: Arc<ServerState>,
     is_told: AtomicBool,
 }
@@ -27,7 +28,7 @@ impl<S: Service> Gate<S> {
     pub fn new(service: S, state: Arc<ServerState>) -> Self {
         service.on_start();
         Self {
-            service,
+            service: Arc::new(service),
             state,
             is_told: AtomicBool::new(false),
         }
@@ -77,7 +78,8 @@ impl<S: Service> Service for Gate<S> {
                 return Decision::Respond(self.service.on_refusal(unavailable(reason)));
             }
         }
-        admit(self.service.on_request(request, cx), &self.state)
+        let decision = self.service.on_request(request, cx);
+        admit(decision, &self.service, &self.state)
     }
 
     fn on_refusal(&self, refusal: Response) -> Response {
@@ -106,7 +108,11 @@ fn unavailable(reason: &'static str) -> Response {
 }
 
 /// Counts the connection, if there will be one.
-fn admit<H: 'static>(decision: Decision<H>, state: &Arc<ServerState>) -> Decision<Counted<H>> {
+fn admit<S: Service>(
+    decision: Decision<S::Handler>,
+    service: &Arc<S>,
+    state: &Arc<ServerState>,
+) -> Decision<Counted<S::Handler>> {
     match decision {
         Decision::Accept(accept, handler) => {
             let upgraded = Upgraded::new(state);
@@ -114,13 +120,13 @@ fn admit<H: 'static>(decision: Decision<H>, state: &Arc<ServerState>) -> Decisio
         }
         Decision::Respond(response) => Decision::Respond(response),
         Decision::Later(decision) => {
-            let state = Arc::clone(state);
+            let (service, state) = (Arc::clone(service), Arc::clone(state));
             Decision::later(async move {
                 match decision.await {
                     Decision::Accept(..) if is_ending(&state) => {
-                        Decision::Respond(unavailable(ENDING))
+                        Decision::Respond(service.on_refusal(unavailable(ENDING)))
                     }
-                    decided => admit(decided, &state),
+                    decided => admit(decided, &service, &state),
                 }
             })
         }

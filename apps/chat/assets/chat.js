@@ -277,7 +277,7 @@ function renderConversation() {
     return;
   }
   byId("title").textContent = isRoom ? `# ${current.name}` : current.name;
-  byId("subtitle").textContent = isRoom ? (hasPeople ? peopleHere(current.count) : "…") : "Only the two of you see this";
+  byId("subtitle").textContent = isRoom ? (hasPeople ? peopleHere(current.count) : byId("link").textContent) : "Only the two of you see this";
   byId("title-avatar").hidden = isRoom;
   if (!isRoom) byId("title-avatar").replaceChildren(avatar(current.name));
   byId("leave").textContent = isRoom ? "Leave" : "Close";

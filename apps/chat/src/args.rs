@@ -116,6 +116,9 @@ pub struct Args {
 /// The flags that all programs have, as far as this one has other defaults.
 pub const DEFAULTS: &[(&str, &str)] = &[("max_message", "16KiB"), ("idle_timeout", "10m")];
 
+/// Those that mean nothing here: `--queue-bytes` is the hard mark, and nobody is connected to.
+pub const UNUSED: &[&str] = &["hard_mark", "tls_roots"];
+
 impl Args {
     /// The service that the flags describe, with its thread.
     ///

@@ -20,7 +20,7 @@ mod settings;
 pub mod store;
 mod wakers;
 
-pub use args::{Args, DEFAULTS, Refusal};
+pub use args::{Args, DEFAULTS, Refusal, UNUSED};
 pub use connection::Connection;
 pub use hub::Hub;
 pub use page::assets;

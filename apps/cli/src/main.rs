@@ -30,7 +30,7 @@ use std::process::ExitCode;
 use args::{Args, Command};
 
 fn main() -> ExitCode {
-    let args: Args = sockeye_runner::parse(&[]);
+    let args: Args = sockeye_runner::parse(&[], &[]);
     match &args.command {
         Some(Command::Bench(args)) => bench::run(args),
         None => client::run(&args.client),

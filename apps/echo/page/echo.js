@@ -32,12 +32,14 @@ function describe(buffer) {
   const shown = bytes.subarray(0, SHOWN);
   let text;
   try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(shown);
+    // A character that is cut off at the end is no fault of the message.
+    text = new TextDecoder("utf-8", { fatal: true }).decode(shown, { stream: bytes.length > SHOWN });
   } catch {
     text = Array.from(shown, (byte) => byte.toString(16).padStart(2, "0")).join(" ");
   }
   const unit = bytes.length === 1 ? "byte" : "bytes";
-  return `${bytes.length} ${unit}: ${text}${bytes.length > SHOWN ? "…" : ""}`;
+  const length = `${bytes.length} ${unit}`;
+  return bytes.length === 0 ? length : `${length}: ${text}${bytes.length > SHOWN ? "…" : ""}`;
 }
 
 function append(data) {

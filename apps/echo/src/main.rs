@@ -35,7 +35,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args: Args = sockeye_runner::parse(&[("max_message", "16MiB")]);
+    let args: Args = sockeye_runner::parse(&[("max_message", "16MiB")], &[]);
     let echo = Echo::new(&args.prefix, args.subprotocols.clone());
     match &args.connect {
         None => sockeye_runner::serve(&args.run, echo),

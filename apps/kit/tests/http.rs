@@ -607,6 +607,8 @@ fn a_bearer_token_opens_and_nothing_like_it_does() {
             "{sentence}"
         );
     }
+    let empty = Bearer::read(&dir.0.join("empty")).expect_err("nothing");
+    assert!(empty.to_string().starts_with("there is no token in "));
     assert!(!format!("{bearer:?}").contains("0123"));
 }
 

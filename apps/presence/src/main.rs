@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use sockeye_presence::{Args, Command, Message, Refusal};
 
 fn main() -> ExitCode {
-    let args: Args = sockeye_runner::parse(&[("max_message", "16KiB")]);
+    let args: Args = sockeye_runner::parse(&[("max_message", "16KiB")], &["tls_roots"]);
     match run(&args) {
         Ok(code) => code,
         Err(refusal) => {

@@ -1,11 +1,15 @@
 //! The flags that all programs have.
 
 use core::time::Duration;
+use std::env;
+use std::ffi::OsString;
 use std::io::{self, Write};
 #[cfg(feature = "tls")]
 use std::path::PathBuf;
 use std::process;
 
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
 use clap::{CommandFactory, Parser, ValueEnum};
 #[cfg(feature = "tls")]
 use sockeye_common::tls::{TlsClient, TlsServer};
@@ -222,13 +226,12 @@ impl Args {
 }
 
 /// The program's arguments; `defaults` are those of the shared flags that differ in
-/// this program, by the name of their field.
+/// this program, by the name of their field, and `unused` those that it does not have.
 ///
 /// Ends the process if they are wrong, or if `--help` or `--version` is among them.
 #[must_use]
-pub fn parse<A: Parser>(defaults: &[(&'static str, &'static str)]) -> A {
-    let matches = command::<A>(defaults).try_get_matches();
-    match matches.and_then(|matches| A::from_arg_matches(&matches)) {
+pub fn parse<A: Parser>(defaults: &[(&'static str, &'static str)], unused: &[&str]) -> A {
+    match try_parse(command::<A>(defaults), unused, env::args_os()) {
         Ok(args) => args,
         Err(help) if !help.use_stderr() => help.exit(),
         Err(error) => {
@@ -243,6 +246,30 @@ fn sentence(message: &str) -> String {
     let paragraph = message.lines().take_while(|line| !line.is_empty());
     let words: Vec<&str> = paragraph.flat_map(str::split_whitespace).collect();
     format!("{}; see --help", words.join(" "))
+}
+
+fn try_parse<A: Parser>(
+    mut command: clap::Command,
+    unused: &[&str],
+    given: impl IntoIterator<Item = OsString>,
+) -> Result<A, clap::Error> {
+    for &flag in unused {
+        // There are fewer without some features.
+        if command.get_arguments().any(|arg| arg.get_id() == flag) {
+            command = command.mut_arg(flag, |arg| arg.hide(true));
+        }
+    }
+    let matches = command.try_get_matches_from_mut(given)?;
+    let is_given = |flag: &str| {
+        let known = matches.try_contains_id(flag).unwrap_or(false);
+        known && matches.value_source(flag) == Some(ValueSource::CommandLine)
+    };
+    if let Some(flag) = unused.iter().find(|flag| is_given(flag)) {
+        let flag = flag.replace('_', "-");
+        let message = format!("unexpected argument '--{flag}' found");
+        return Err(command.error(ErrorKind::UnknownArgument, message));
+    }
+    A::from_arg_matches(&matches)
 }
 
 fn command<A: CommandFactory>(defaults: &[(&'static str, &'static str)]) -> clap::Command {
@@ -300,6 +327,23 @@ mod tests {
         let matches = command.get_matches_from(["program"]);
         let args = Program::from_arg_matches(&matches).expect("defaults").run;
         assert_eq!(args.max_message, Bytes(16 << 10));
+    }
+
+    #[test]
+    fn a_flag_that_the_program_does_not_have_is_refused_and_not_shown() {
+        let unused = ["hard_mark", "nothing"];
+        let parse = |given: &[&str]| {
+            let given = given.iter().map(OsString::from);
+            try_parse::<Program>(command::<Program>(&[]), &unused, given)
+        };
+        let help = parse(&["program", "--help"]).expect_err("the help");
+        assert!(!help.to_string().contains("hard-mark"));
+        let refused = parse(&["program", "--hard-mark", "1MiB"]).expect_err("not here");
+        assert_eq!(
+            sentence(&refused.render().to_string()),
+            "error: unexpected argument '--hard-mark' found; see --help"
+        );
+        parse(&["program", "--soft-mark", "1KiB"]).expect("all others");
     }
 
     #[test]

@@ -24,7 +24,7 @@
 //! }
 //!
 //! fn main() -> std::process::ExitCode {
-//!     let args: Args = sockeye_runner::parse(&[("max_message", "16KiB")]);
+//!     let args: Args = sockeye_runner::parse(&[("max_message", "16KiB")], &["tls_roots"]);
 //!     sockeye_runner::serve(&args.run, Program)
 //! }
 //! ```

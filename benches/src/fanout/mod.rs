@@ -331,11 +331,13 @@ fn crowd(options: &Options, servers: &[Chat], chat: &Path) -> io::Result<String>
     let coming = if options.quick { 50 } else { 1_000 };
     // Those whose connections are lost are missed after 5 s.
     let seconds = 12;
+    // Changes are told once in 250 ms.
+    let windows = seconds * 4;
     let mut lines = vec![
         format!(
-            "| {coming} come to a room of {watching}, and go at once | frames to each of the {watching}, in {seconds} s | without coalescing |"
+            "| {coming} come to a room of {watching}, and go at once | frames to each of the {watching}, in {seconds} s | windows in that time | without coalescing |"
         ),
-        "|---|--:|--:|".into(),
+        "|---|--:|--:|--:|".into(),
     ];
     for kind in servers {
         let (server, mut watchers) = start(*kind, chat)?;
@@ -355,7 +357,7 @@ fn crowd(options: &Options, servers: &[Chat], chat: &Path) -> io::Result<String>
             .and_then(|word| word.parse::<f64>().ok());
         let frames = frames.ok_or_else(|| io::Error::other(said.clone()))?;
         lines.push(format!(
-            "| {kind} | {:.1} | {} |",
+            "| {kind} | {:.1} | {windows} | {} |",
             frames / f64::from(watching),
             coming * 2
         ));

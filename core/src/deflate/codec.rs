@@ -123,6 +123,8 @@ pub(super) struct Progress {
     pub(super) produced: usize,
     /// A final block has ended; what follows is another stream.
     pub(super) ended: bool,
+    /// What follows is no compressed data.
+    pub(super) is_broken: bool,
 }
 
 impl Inflater {
@@ -146,22 +148,14 @@ impl Inflater {
         Ok(())
     }
 
-    pub(super) fn inflate(
-        &mut self,
-        input: &[u8],
-        output: &mut [u8],
-    ) -> Result<Progress, Violation> {
+    pub(super) fn inflate(&mut self, input: &[u8], output: &mut [u8]) -> Progress {
         let (consumed, produced) = (self.0.total_in(), self.0.total_out());
         let status = self.0.decompress(input, output, InflateFlush::SyncFlush);
-        let ended = match status {
-            Ok(Status::Ok | Status::BufError) => false,
-            Ok(Status::StreamEnd) => true,
-            Err(_) => return Err(Violation::Deflate),
-        };
-        Ok(Progress {
+        Progress {
             consumed: (self.0.total_in() - consumed) as usize,
             produced: (self.0.total_out() - produced) as usize,
-            ended,
-        })
+            ended: matches!(status, Ok(Status::StreamEnd)),
+            is_broken: status.is_err(),
+        }
     }
 }

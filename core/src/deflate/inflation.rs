@@ -25,8 +25,18 @@ pub(crate) struct Inflation {
 pub(crate) struct Inflated {
     pub(crate) consumed: usize,
     pub(crate) produced: usize,
+    pub(crate) status: Status,
+}
+
+/// What is to be done next, once what was produced is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// There is more in the input.
+    GoesOn,
     /// The input is used up, and all that is in it is out.
-    pub(crate) is_exhausted: bool,
+    Exhausted,
+    /// What follows is no compressed data: [`Violation::Deflate`].
+    Broken,
 }
 
 impl Inflation {
@@ -59,7 +69,7 @@ impl Inflation {
                 return Ok(Inflated {
                     consumed: 0,
                     produced: 0,
-                    is_exhausted: true,
+                    status: Status::Exhausted,
                 });
             }
             self.restarts += 1;
@@ -68,18 +78,23 @@ impl Inflation {
             }
             self.codec.reset(so_far())?;
         }
-        let progress = self.codec.inflate(input, output)?;
+        let progress = self.codec.inflate(input, output);
         let has_moved = progress.consumed + progress.produced > 0 || progress.ended;
-        if !has_moved && !input.is_empty() {
-            return Err(Violation::Deflate);
-        }
         self.ended = progress.ended;
         self.consumed += progress.consumed as u64;
+        let is_exhausted = progress.consumed == input.len()
+            && (progress.produced < output.len() || progress.ended);
+        let status = if progress.is_broken || !(has_moved || input.is_empty()) {
+            Status::Broken
+        } else if is_exhausted {
+            Status::Exhausted
+        } else {
+            Status::GoesOn
+        };
         Ok(Inflated {
             consumed: progress.consumed,
             produced: progress.produced,
-            is_exhausted: progress.consumed == input.len()
-                && (progress.produced < output.len() || progress.ended),
+            status,
         })
     }
 
@@ -88,7 +103,7 @@ impl Inflation {
         // Nothing at all is taken for an empty message: a second flush of zlib gives just that.
         if self.consumed > 0 && !self.ended {
             let mut none = [0; 16];
-            let progress = self.codec.inflate(&END, &mut none)?;
+            let progress = self.codec.inflate(&END, &mut none);
             if !progress.ended || progress.consumed < END.len() || progress.produced > 0 {
                 return Err(Violation::Deflate);
             }

@@ -27,7 +27,10 @@
 //! holds a compressor, 150 KiB and six times the window.
 //!
 //! While a compressed message is open, because it was cut by the end of a read or comes
-//! in fragments, the connection holds a decompressor, 40 KiB.
+//! in fragments, the connection holds what has come of it, compressed, as it would hold a
+//! plain one: it is decompressed once it is whole. Only with
+//! [`Delivery::Chunks`](crate::Delivery) does each open message hold a decompressor and a
+//! piece to hand out, 56 KiB.
 //!
 //! # What is not compressed
 //!
@@ -44,7 +47,7 @@ mod shared;
 
 pub(crate) use self::codec::{Deflater, End};
 pub(crate) use self::history::History;
-pub(crate) use self::inflation::Inflation;
+pub(crate) use self::inflation::{Inflation, Status};
 pub(crate) use self::offer::{Offer, Offers, accept, check};
 pub(crate) use self::pool::Pool;
 pub(crate) use self::shared::Shared;

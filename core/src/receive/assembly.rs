@@ -39,6 +39,12 @@ impl Message {
         }
     }
 
+    /// Whether bytes are put together: also those of a text, while it is compressed.
+    #[inline]
+    pub(super) fn is_bytes(&self) -> bool {
+        self.compressed || self.kind == MessageKind::Binary
+    }
+
     /// Makes room for a piece, and for what is to come as far as what has arrived pays
     /// for it.
     #[inline]

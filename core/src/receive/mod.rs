@@ -117,7 +117,7 @@ struct Open {
     message: Option<Message>,
     /// The payload of a control frame that was cut.
     control: Cut<MAX_CONTROL>,
-    /// What a compressed message needs, and what later ones may refer to.
+    /// What later compressed messages may refer to, and what those in pieces need.
     #[cfg(feature = "deflate")]
     inflating: Option<Box<Inflating>>,
     /// What was handed out with the last step, to be let go with the next.
@@ -323,10 +323,7 @@ impl Receiver {
             .frame
             .as_ref()
             .filter(|frame| !frame.opcode.is_control())?;
-        let message = open
-            .message
-            .as_mut()
-            .filter(|message| message.kind == MessageKind::Binary && !message.compressed)?;
+        let message = open.message.as_mut().filter(|message| message.is_bytes())?;
         if message.binary.filled < TARGET_FROM || frame.remaining < TARGET_LEAST {
             return None;
         }
@@ -429,8 +426,19 @@ impl Receiver {
             message.compressed = compressed;
             #[cfg(feature = "deflate")]
             if let (true, Some(window)) = (header.compressed, self.deflate) {
-                open.inflating
-                    .get_or_insert_with(|| Box::new(Inflating::new(window)));
+                match config.delivery {
+                    Delivery::Messages if whole && admitted.is_lone => {
+                        let len = clamp(header.len);
+                        input.take_unmasked(len, key);
+                        open.inflate(input.last(len), window, config.max_message)?;
+                        return Ok(Some(Step::assembled(admitted.kind)));
+                    }
+                    Delivery::Messages => {}
+                    Delivery::Chunks => {
+                        open.inflating
+                            .get_or_insert_with(|| Box::new(Inflating::new(window)));
+                    }
+                }
             }
         }
         self.open.get_or_insert_default().frame = Some(Payload {
@@ -493,8 +501,8 @@ impl Receiver {
             return Ok(None);
         };
         #[cfg(feature = "deflate")]
-        if frame.compressed {
-            return open.inflate(input, config);
+        if frame.compressed && config.delivery == Delivery::Chunks {
+            return open.inflate_chunk(input);
         }
         let available = input.remaining().len();
         if frame.remaining > 0 && available == 0 {
@@ -502,13 +510,10 @@ impl Receiver {
         }
         let len = clamp(frame.remaining).min(available);
         let key = frame.key;
-        // A binary message loses its mask on the way into its buffer, all else here.
+        // Bytes lose their mask on the way into their buffer, all else here.
         let into_buffer = !frame.opcode.is_control()
             && config.delivery == Delivery::Messages
-            && open
-                .message
-                .as_ref()
-                .is_some_and(|message| message.kind == MessageKind::Binary);
+            && open.message.as_ref().is_some_and(Message::is_bytes);
         if into_buffer {
             input.skip(len);
         } else {
@@ -546,19 +551,22 @@ impl Receiver {
         };
         message.received += len as u64;
         let kind = message.kind;
-        match (kind, config.delivery) {
-            (MessageKind::Text, Delivery::Messages) => {
+        match (message.is_bytes(), config.delivery) {
+            (false, Delivery::Messages) => {
                 message.reserve_text(piece.len(), to_come);
                 let text = &mut message.text;
                 message.utf8.feed(piece, |whole| text.push_str(whole))?;
             }
-            (MessageKind::Text, Delivery::Chunks) => message.utf8.feed(piece, |_| ())?,
-            (MessageKind::Binary, Delivery::Messages) => {
-                message.binary.push(piece, key, to_come);
-            }
-            (MessageKind::Binary, Delivery::Chunks) => {}
+            (false, Delivery::Chunks) => message.utf8.feed(piece, |_| ())?,
+            (true, Delivery::Messages) => message.binary.push(piece, key, to_come),
+            (true, Delivery::Chunks) => {}
         }
         if last {
+            #[cfg(feature = "deflate")]
+            if let (true, Some(window)) = (message.compressed, self.deflate) {
+                open.inflate_assembled(window, config.max_message)?;
+                return Ok(Some(Step::assembled(kind)));
+            }
             if !message.utf8.is_boundary() {
                 return Err(Violation::Utf8);
             }

@@ -4,9 +4,10 @@ mod operation;
 mod run;
 
 use arbitrary::Unstructured;
+use sockeye_core::deflate::{Agreed, Window};
 use sockeye_core::{
-    Closed, Config, Connection, Delivery, Event, Incoming, Input, MessageKind, Role, Seed,
-    SharedConfig, Time,
+    Closed, Config, Connection, Deflate, Delivery, Event, Extensions, Incoming, Input, MessageKind,
+    Role, Seed, SharedConfig, Time,
 };
 
 use self::operation::Operation;
@@ -102,6 +103,21 @@ pub(crate) fn opposite(role: Role) -> Role {
     }
 }
 
+/// What the handshake agreed on by the same byte.
+fn extensions(settings: u8) -> Extensions {
+    if settings & 64 == 0 {
+        return Extensions::NONE;
+    }
+    let window = Window {
+        bits: 9,
+        takeover: settings & 128 != 0,
+    };
+    Extensions::with_deflate(Agreed {
+        send: window,
+        receive: window,
+    })
+}
+
 /// The settings that a byte stands for.
 fn config(settings: u8) -> Config {
     let mut config = Config::default();
@@ -121,6 +137,11 @@ fn config(settings: u8) -> Config {
     }
     if settings & 16 != 0 {
         config.ping_interval = None;
+    }
+    if settings & 64 != 0 {
+        let mut deflate = Deflate::default();
+        deflate.min_size = 10;
+        config.deflate = Some(deflate);
     }
     config
 }

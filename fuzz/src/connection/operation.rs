@@ -14,8 +14,16 @@ pub(super) enum Operation {
     /// The peer sends a frame with a legal header.
     Frame {
         fin: bool,
+        /// With RSV1, whatever was agreed on and whatever the payload is.
+        compressed: bool,
         opcode: Opcode,
         payload: Vec<u8>,
+    },
+    /// The peer sends a message the way that was agreed on: compressed, if it was; in
+    /// fragments of so many bytes, if any.
+    Message {
+        payload: Vec<u8>,
+        fragment: u8,
     },
     /// The application sends a message, from its own buffer or as an owned one.
     Send {
@@ -64,7 +72,7 @@ pub(super) enum Sending {
 
 impl Arbitrary<'_> for Operation {
     fn arbitrary(u: &mut Unstructured<'_>) -> Result<Self> {
-        Ok(match u.arbitrary::<u8>()? % 24 {
+        Ok(match u.arbitrary::<u8>()? % 26 {
             0 | 1 => Self::Bytes(short(u)?),
             2..=5 => frame(u, short)?,
             6 => frame(u, long)?,
@@ -91,7 +99,9 @@ impl Arbitrary<'_> for Operation {
             20 => Self::Write(usize::MAX),
             21 => Self::Pass(u16::from_be_bytes(u.arbitrary()?)),
             22 => Self::PassToDeadline,
-            _ => Self::SpuriousTimeout,
+            23 => Self::SpuriousTimeout,
+            24 => message(u, short)?,
+            _ => message(u, long)?,
         })
     }
 }
@@ -112,8 +122,16 @@ fn frame(u: &mut Unstructured<'_>, payload: Payload) -> Result<Operation> {
     }
     Ok(Operation::Frame {
         fin: first & 0x80 != 0 || opcode.is_control(),
+        compressed: first & 0x40 != 0,
         opcode,
         payload,
+    })
+}
+
+fn message(u: &mut Unstructured<'_>, payload: Payload) -> Result<Operation> {
+    Ok(Operation::Message {
+        fragment: u.arbitrary()?,
+        payload: payload(u)?,
     })
 }
 

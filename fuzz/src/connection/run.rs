@@ -4,13 +4,12 @@ use std::mem;
 use std::time::Duration;
 
 use sockeye_core::{
-    Cause, CloseCode, Connection, Event, Frame, Header, Input, MessageKind, Opcode, Outgoing, OutputBuffer,
-    Role,
-    SharedConfig, Time, Transmit, Violation,
+    Cause, CloseCode, Connection, Event, Extensions, Frame, Header, Input, MessageKind, Opcode,
+    Outgoing, OutputBuffer, Role, SharedConfig, Time, Transmit, Violation,
 };
 
 use super::operation::{Operation, Sending};
-use super::{Seen, config, open, opposite};
+use super::{Seen, config, extensions, open, opposite};
 
 /// How the peer's bytes are cut into reads.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +34,10 @@ pub(super) struct Outcome {
 pub(super) struct Run {
     role: Role,
     config: SharedConfig,
+    extensions: Extensions,
     connection: Connection,
+    /// What the peer compresses with.
+    peer: Connection,
     cuts: Cuts,
     now: Time,
     /// Whether the application sends every message back.
@@ -55,8 +57,9 @@ pub(super) struct Run {
     longest: usize,
 }
 
-/// A frame header, a Close frame, and a control frame that overtakes.
-const FRAMING: usize = Header::MAX_ENCODED + 2 * (125 + 6);
+/// A frame header, a Close frame, and a control frame that overtakes; and what compression adds
+/// to what does not get shorter.
+const FRAMING: usize = Header::MAX_ENCODED + 2 * (125 + 6) + 64;
 
 impl Run {
     pub(super) fn new(settings: u8, cuts: Cuts) -> Self {
@@ -67,10 +70,14 @@ impl Run {
         };
         let config = config(settings).share().expect("valid");
         let now = Time::from_micros(1_000_000);
+        let extensions = extensions(settings);
+        let peer = unlimited(settings);
         Self {
             role,
-            connection: open(role, &config, now),
+            connection: open(role, &config, now).with_extensions(extensions),
+            peer: open(opposite(role), &peer, now).with_extensions(extensions),
             config,
+            extensions,
             cuts,
             now,
             echoes: settings & 32 != 0,
@@ -107,9 +114,18 @@ impl Run {
             Operation::Bytes(bytes) => self.arrive(bytes),
             Operation::Frame {
                 fin,
+                compressed,
                 opcode,
                 payload,
-            } => self.arrive(&encode(self.role, *fin, *opcode, payload)),
+            } => {
+                let mut frame = encode(self.role, *fin, *opcode, payload);
+                frame[0] |= u8::from(*compressed) << 6;
+                self.arrive(&frame);
+            }
+            Operation::Message { payload, fragment } => {
+                let wire = self.compress(payload, *fragment);
+                self.arrive(&wire);
+            }
             Operation::Send { kind, payload, by } => self.send(*kind, payload, *by),
             Operation::Begin(kind) => {
                 if self.connection.sender().begin(*kind).is_ok() {
@@ -163,6 +179,32 @@ impl Run {
             }
         }
         self.read(Read::Held);
+    }
+
+    /// A message as the peer sends it.
+    fn compress(&mut self, payload: &[u8], fragment: u8) -> Vec<u8> {
+        let sender = self.peer.sender();
+        let sent = match usize::from(fragment) {
+            0 => sender.send(payload),
+            len => sender
+                .begin(MessageKind::Binary)
+                .and_then(|()| {
+                    payload
+                        .chunks(len)
+                        .try_for_each(|piece| sender.append(piece))
+                })
+                .and_then(|()| sender.finish(b"")),
+        };
+        sent.expect("the peer is open");
+        let mut wire = Vec::new();
+        while let Some(Transmit::Write(output)) = self.peer.poll_transmit() {
+            let before = wire.len();
+            output
+                .slices()
+                .for_each(|slice| wire.extend_from_slice(slice));
+            self.peer.handle_written(wire.len() - before, self.now);
+        }
+        wire
     }
 
     /// The peer's bytes reach this side.
@@ -239,7 +281,8 @@ impl Run {
             }
             self.events.push(seen);
             count += 1;
-            assert!(count <= len + 2, "more events than input");
+            // A piece of 16 KiB may come of 16 bytes.
+            assert!(count <= 2 * len + 2, "more events than input");
         }
         input.consumed()
     }
@@ -370,19 +413,25 @@ impl Run {
     /// What was written is legal, and means what was sent.
     fn check_output(&self) {
         let receiver = opposite(self.role);
-        let mut rest = &*self.output;
+        // RSV1 is looked at below.
+        let agreed = self.extensions != Extensions::NONE;
+        let mut plain = self.output.clone();
+        let mut rest = &mut *plain;
         let mut closing = false;
-        while let Some((header, len)) = Header::decode(rest, receiver).expect("a legal header") {
+        loop {
+            if let (true, Some(first)) = (agreed, rest.first_mut()) {
+                *first &= !0x40;
+            }
+            let header = Header::decode(rest, receiver).expect("a legal header");
+            let Some((header, len)) = header else { break };
             // RFC 6455 §5.5.1: no data behind a Close frame; a Ping may still be answered.
             let may_follow = matches!(header.opcode, Opcode::Ping | Opcode::Pong);
             assert!(!closing || may_follow, "{header:?} behind the Close frame");
             closing |= header.opcode == Opcode::Close;
-            rest = rest[len..].get(header.len as usize..).unwrap_or_default();
+            let end = rest.len().min(len + header.len as usize);
+            rest = &mut rest[end..];
         }
-        let mut limits = config(0);
-        limits.max_message = sockeye_core::Config::UNLIMITED;
-        limits.max_fragments = u32::MAX;
-        let mut peer = open(receiver, &limits.share().expect("valid"), self.now);
+        let mut peer = open(receiver, &unlimited(0), self.now).with_extensions(self.extensions);
         let mut sent = self.sent.iter();
         for seen in super::events(&mut peer, &self.output) {
             match seen {
@@ -392,6 +441,16 @@ impl Run {
             }
         }
     }
+}
+
+/// The settings of a peer that lets everything pass.
+fn unlimited(settings: u8) -> SharedConfig {
+    // Compression as on our side.
+    let mut limits = config(settings & 64);
+    limits.max_message = sockeye_core::Config::UNLIMITED;
+    limits.max_fragments = u32::MAX;
+    limits.hard_mark = sockeye_core::Config::UNLIMITED;
+    limits.share().expect("valid")
 }
 
 /// Whether bytes were just read, or were read before and held while receiving paused.
@@ -437,7 +496,7 @@ fn encode(role: Role, fin: bool, opcode: Opcode, payload: &[u8]) -> Vec<u8> {
 }
 
 /// The events without what depends on the cuts by contract: where a message is cut into pieces,
-/// and how much of a text came before its first wrong byte.
+/// and how much of it came before its first wrong byte.
 fn canonical(events: Vec<Seen>) -> Vec<Seen> {
     let mut joined: Vec<Seen> = Vec::new();
     for event in events {
@@ -447,7 +506,7 @@ fn canonical(events: Vec<Seen>) -> Vec<Seen> {
                 *last = end;
             }
             (Some(Seen::Chunk(_, _, false)), Seen::Closed(closed))
-                if closed.cause == Cause::Violation(Violation::Utf8) =>
+                if is_in_payload(closed.cause) =>
             {
                 joined.pop();
                 joined.push(Seen::Closed(closed));
@@ -456,4 +515,11 @@ fn canonical(events: Vec<Seen>) -> Vec<Seen> {
         }
     }
     joined
+}
+
+fn is_in_payload(cause: Cause) -> bool {
+    matches!(
+        cause,
+        Cause::Violation(Violation::Utf8 | Violation::Deflate)
+    )
 }

@@ -50,11 +50,14 @@ impl Room {
         let mut state = self.lock();
         state.scheduled = None;
         state.kept_until = state.kept_until.filter(|until| *until > now);
-        state.roster.expire(now, now, |user| {
-            if let Some(store) = hub.store() {
-                store.leave(&self.name, &user);
-            }
-        });
+        // Many were lost at once, perhaps, and expire one by one: a window for them, too.
+        state
+            .roster
+            .expire(now, now + hub.settings.coalesce, |user| {
+                if let Some(store) = hub.store() {
+                    store.leave(&self.name, &user);
+                }
+            });
         if state.roster.is_due(now) {
             self.tell(&mut state, now, hub, &mut wakers);
         }

@@ -185,3 +185,25 @@ fn a_thousand_who_join_at_once_cost_as_many_frames_as_there_are_windows() {
     // A count, and the list when it is short again.
     assert!(ana.recv_all().len() <= 2);
 }
+
+#[test]
+fn many_who_are_lost_one_after_the_other_are_told_once_in_250_ms() {
+    let world = World::new();
+    let mut ana = world.join("ana", "r");
+    let mut crowd: Vec<Client> = (0..100)
+        .map(|n| world.join(&format!("u{n:02}"), "r"))
+        .collect();
+    world.settle();
+    ana.recv_all();
+    // One every 20 ms, for 2 s: each is missed at a moment of its own.
+    while let Some(lost) = crowd.pop() {
+        drop(lost);
+        world.advance(Duration::from_millis(20));
+    }
+    // The clock is looked at in steps of 50 ms, so a window may be so much longer.
+    world.advance(Duration::from_secs(6));
+    let diffs = ana.recv_all();
+    assert!((7..=9).contains(&diffs.len()), "{} frames", diffs.len());
+    let missed = diffs.iter().map(|diff| diff["leave"].as_array());
+    assert_eq!(missed.flatten().map(Vec::len).sum::<usize>(), 100);
+}

@@ -25,7 +25,10 @@ impl Bearer {
             error,
         })?;
         let token = secret.expose();
-        if token.is_empty() || !token.iter().copied().all(is_token68) {
+        if token.is_empty() {
+            return Err(BearerError::Empty { path: path.into() });
+        }
+        if !token.iter().copied().all(is_token68) {
             return Err(BearerError::Token { path: path.into() });
         }
         Ok(Self(secret))
@@ -79,7 +82,12 @@ pub enum BearerError {
         /// Why.
         error: io::Error,
     },
-    /// There is nothing in the file, or what cannot be sent.
+    /// There is nothing in the file.
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is something in it that cannot be sent.
     Token {
         /// The file.
         path: PathBuf,
@@ -92,6 +100,7 @@ impl fmt::Display for BearerError {
             Self::Read { path, error } => {
                 write!(f, "cannot read the token {}: {error}", path.display())
             }
+            Self::Empty { path } => write!(f, "there is no token in {}", path.display()),
             Self::Token { path } => write!(
                 f,
                 "the token in {} is not made of letters, digits and - . _ ~ + / =",
@@ -105,7 +114,7 @@ impl core::error::Error for BearerError {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
             Self::Read { error, .. } => Some(error),
-            Self::Token { .. } => None,
+            Self::Empty { .. } | Self::Token { .. } => None,
         }
     }
 }

@@ -83,6 +83,11 @@ impl Service for Living {
         self.tell(Event::Stop);
     }
 
+    fn on_refusal(&self, refusal: Response) -> Response {
+        let explained = refusal.field("X-Explained", "by the service");
+        explained.expect("a field")
+    }
+
     fn on_request(&self, request: &Request<'_>, cx: &mut Opening<'_>) -> Decision<Connection> {
         if !request.is_upgrade() {
             return Decision::Respond(Response::text(200, "a page\n"));
@@ -330,6 +335,7 @@ fn an_upgrade_that_is_decided_while_the_server_ends_is_refused() {
         }
         let head = late.read_head();
         assert!(head.starts_with("HTTP/1.1 503 "), "{head}");
+        assert!(head.contains("X-Explained: "), "{head}");
         drop(late);
         waker.close_all();
         open.read_close(4000);

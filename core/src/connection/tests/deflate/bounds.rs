@@ -76,7 +76,8 @@ fn a_stream_that_inflates_to_nothing_ends_at_what_it_may_be_on_the_wire() {
             assert_eq!(bench.feed(payload), []);
             sent += nothing.len();
             fragments += 1;
-            assert!(bench.connection.receiver.held() <= 4 << 10);
+            let held = bench.connection.receiver.held();
+            assert!(held <= 2 * sent + (4 << 10), "{held} for {sent}");
             assert!(sent <= allowed + 5 * fragments);
         };
         assert!(ended);
@@ -134,23 +135,51 @@ fn final_blocks_without_end_fail() {
 }
 
 #[test]
-fn a_header_alone_takes_no_decompressor_and_a_message_gives_it_back() {
+fn an_open_message_takes_no_decompressor_and_a_whole_one_gives_it_back() {
     let idle = || Pool::with(|pool| pool.idle());
-    let mut bench = small(Role::Server, NO_TAKEOVER);
-    let frame = bench.compressed(true, Opcode::Text, &compress(b"Hello"));
-    assert_eq!(bench.feed(&frame), [Seen::Text("Hello".into())]);
-    assert_eq!(idle(), (1, 0));
-    let header = frame.len() - compress(b"Hello").len();
-    assert_eq!(bench.feed(&frame[..header]), []);
-    assert_eq!(idle(), (1, 0));
-    assert_eq!(bench.feed(&frame[header..=header]), []);
-    assert_eq!(idle(), (0, 0));
-    assert_eq!(
-        bench.feed(&frame[header + 1..]),
-        [Seen::Text("Hello".into())]
-    );
-    assert_eq!(idle(), (1, 0));
-    // Nothing is held for it any more.
-    assert_eq!(bench.events(), []);
-    assert!(bench.connection.receiver.is_idle());
+    let hello = compress(b"Hello");
+    for window in [NO_TAKEOVER, TAKEOVER] {
+        let mut bench = small(Role::Server, window);
+        let frame = bench.compressed(true, Opcode::Text, &hello);
+        assert_eq!(bench.feed(&frame), [Seen::Text("Hello".into())]);
+        assert_eq!(idle(), (1, 0));
+        // Cut by the end of a read, or in fragments.
+        let cut = frame.split_at(frame.len() - hello.len() + 1);
+        let (first, second) = hello.split_at(1);
+        let fragments = (
+            &*bench.compressed(false, Opcode::Text, first),
+            &*bench.frame(true, Opcode::Continuation, second),
+        );
+        for (open, rest) in [cut, fragments] {
+            assert_eq!(bench.feed(open), []);
+            assert_eq!(idle(), (1, 0));
+            assert_eq!(bench.feed(rest), [Seen::Text("Hello".into())]);
+            assert_eq!(idle(), (1, 0));
+        }
+        // Nothing is held for it any more, but what later messages may refer to.
+        assert_eq!(bench.events(), []);
+        assert_eq!(bench.connection.receiver.is_idle(), !window.takeover);
+    }
+}
+
+#[test]
+fn an_open_message_holds_what_its_bytes_paid_for_and_not_what_they_stand_for() {
+    let bomb = compress(&[b'x'; LIMIT]);
+    let fragment = |bench: &Bench, len: usize| bench.compressed(false, Opcode::Text, &bomb[..len]);
+    for role in ROLES {
+        for len in [1, bomb.len() / 2, bomb.len()] {
+            // Not even with a final fragment to come.
+            for cut in [0, 1] {
+                let mut compressed = small(role, NO_TAKEOVER);
+                let frame = fragment(&compressed, len);
+                assert_eq!(compressed.feed(&frame[..frame.len() - cut]), []);
+                let mut plain = small(role, NO_TAKEOVER);
+                let frame = plain.frame(false, Opcode::Binary, &bomb[..len]);
+                assert_eq!(plain.feed(&frame[..frame.len() - cut]), []);
+                let held = compressed.connection.receiver.held();
+                assert_eq!(held, plain.connection.receiver.held());
+                assert!(held <= 2 * len + (4 << 10), "{held} for {len}");
+            }
+        }
+    }
 }

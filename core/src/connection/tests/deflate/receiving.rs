@@ -207,20 +207,58 @@ fn rsv1_stands_on_the_first_data_frame_where_it_was_agreed_on_and_nowhere_else()
 }
 
 #[test]
-fn the_first_bad_byte_of_a_text_fails_before_the_message_is_whole() {
+fn the_first_bad_byte_of_a_text_in_pieces_fails_before_the_message_is_whole() {
     for role in ROLES {
-        for delivery in [Delivery::Messages, Delivery::Chunks] {
-            let mut bench = bench(role, NO_TAKEOVER, |config| config.delivery = delivery);
-            // Stored blocks, so that each byte is where it is.
-            let payload = b"\x00\x0a\x00\xf5\xffgood\xc3\xa9\xffbad";
-            let frame = bench.compressed(false, Opcode::Text, payload);
-            let (good, bad) = frame.split_at(frame.len() - 4);
-            let seen = bench.feed(good);
-            assert!(
-                seen.iter()
-                    .all(|event| matches!(event, Seen::Chunk(_, false)))
-            );
-            assert!(fails_with(&bench.feed(&bad[..1]), Violation::Utf8));
+        let mut bench = bench(role, NO_TAKEOVER, |config| {
+            config.delivery = Delivery::Chunks;
+        });
+        // Stored blocks, so that each byte is where it is.
+        let payload = b"\x00\x0a\x00\xf5\xffgood\xc3\xa9\xffbad";
+        let frame = bench.compressed(false, Opcode::Text, payload);
+        let (good, bad) = frame.split_at(frame.len() - 4);
+        assert_eq!(bench.feed(good), [Seen::Chunk("good\u{e9}".into(), false)]);
+        assert!(fails_with(&bench.feed(&bad[..1]), Violation::Utf8));
+    }
+}
+
+#[test]
+fn of_several_faults_the_first_counts_however_the_input_is_cut() {
+    // Stored blocks; the last of them does not exist.
+    let good = b"\x00\x04\x00\xfb\xffgood";
+    let not_utf8 = b"\x00\x02\x00\xfd\xff\xff?";
+    let broken = b"\x07\x00";
+    let cases: [(&[&[u8]], usize, Violation); 5] = [
+        (&[good, not_utf8, broken], 100, Violation::Utf8),
+        (&[good, broken, not_utf8], 100, Violation::Deflate),
+        (&[good, not_utf8, good], 7, Violation::Utf8),
+        (&[good, good, not_utf8], 7, Violation::TooBig),
+        (&[good, good, broken], 7, Violation::TooBig),
+    ];
+    for role in ROLES {
+        for (blocks, max_message, first) in cases {
+            let payload = blocks.concat();
+            for delivery in [Delivery::Messages, Delivery::Chunks] {
+                // The limit is one of whole messages.
+                if delivery == Delivery::Chunks && first == Violation::TooBig {
+                    continue;
+                }
+                for width in 1..=payload.len() {
+                    let mut bench = bench(role, NO_TAKEOVER, |config| {
+                        config.delivery = delivery;
+                        config.max_message = max_message;
+                    });
+                    let frame = bench.compressed(true, Opcode::Text, &payload);
+                    let mut seen: Vec<Seen> = frame
+                        .chunks(width)
+                        .flat_map(|cut| bench.feed(cut))
+                        .collect();
+                    seen.retain(|event| !matches!(event, Seen::Chunk(_, false)));
+                    assert!(
+                        fails_with(&seen, first),
+                        "{payload:x?} by {width}: {seen:?}"
+                    );
+                }
+            }
         }
     }
 }
@@ -302,15 +340,24 @@ fn pausing_in_the_middle_of_a_piece_loses_nothing() {
 }
 
 #[test]
-fn a_large_compressed_message_is_never_read_into_directly() {
-    let mut bench = bench(Role::Client, NO_TAKEOVER, |_| ());
-    // Incompressible, so that it is large on the wire, too.
-    let message = noise(200_000);
-    let frame = bench.compressed(true, Opcode::Binary, &compress(&message));
-    let (start, rest) = frame.split_at(100_000);
-    assert_eq!(bench.feed(start), []);
-    assert!(bench.connection.read_target().is_none());
-    assert_eq!(bench.feed(rest), [Seen::Binary(message)]);
+fn the_rest_of_a_large_compressed_message_is_read_into_place() {
+    for role in ROLES {
+        let mut bench = bench(role, NO_TAKEOVER, |_| ());
+        // Incompressible, so that it is large on the wire, too.
+        let message = noise(200_000);
+        let frame = bench.compressed(true, Opcode::Binary, &compress(&message));
+        let (start, mut rest) = frame.split_at(100_000);
+        assert_eq!(bench.feed(start), []);
+        while let Some(target) = bench.connection.read_target() {
+            let (read, behind) = rest.split_at(rest.len().min(target.len()));
+            target[..read.len()].copy_from_slice(read);
+            rest = behind;
+            let now = bench.now;
+            bench.connection.handle_read(read.len(), now);
+        }
+        assert!(rest.len() < 4 << 10, "{} are left", rest.len());
+        assert_eq!(bench.feed(rest), [Seen::Binary(message)]);
+    }
 }
 
 #[test]
