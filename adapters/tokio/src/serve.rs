@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn the_state_of_a_connection_fits_its_budget() {
-        // With tokio's own 80 bytes the cell of a task is then 384 bytes; it grows
+        // With tokio's own 80 bytes the cell of a task is then 256 bytes; it grows
         // in steps of 128.
         let size = size_of::<Connection<Nothing, MaybeTls<Stream<TcpStream>>, TokioClock>>();
         assert!(size <= 176, "{size}");
