@@ -93,18 +93,21 @@ impl Sender {
     }
 
     pub(crate) fn handle_written(&mut self, n: usize, now: Time) {
-        let before = self.queue.len();
-        self.queue.advance(n);
-        if self.queue.is_empty() {
+        let is_closing = self.gate.0 & Gate::CLOSING != 0;
+        let before = if is_closing { self.queue.len() } else { 0 };
+        if self.queue.advance(n) {
             self.timers.clear(Timer::Write);
-        } else if n > 0 || !self.timers.is_set(Timer::Write) {
-            self.timers
-                .set_after(Timer::Write, self.config.write_timeout, now);
-        }
-        if !self.wants_flush() {
             self.gate.set(Gate::FULL, false);
+        } else {
+            if n > 0 || !self.timers.is_set(Timer::Write) {
+                self.timers
+                    .set_after(Timer::Write, self.config.write_timeout, now);
+            }
+            if !self.wants_flush() {
+                self.gate.set(Gate::FULL, false);
+            }
         }
-        if self.gate.0 & Gate::CLOSING != 0 {
+        if is_closing {
             // The peer cannot answer our Close before it has come, behind the data.
             if self.state == State::Closing && self.queue.len() < before {
                 self.timers.clear(Timer::Peer);
@@ -209,10 +212,10 @@ impl Sender {
         if self.state == State::Drained {
             return None;
         }
-        if self.queue.is_empty() {
-            return self.wants_shutdown().then_some(Transmit::Shutdown);
+        match self.queue.output() {
+            Some(output) => Some(Transmit::Write(output)),
+            None => self.wants_shutdown().then_some(Transmit::Shutdown),
         }
-        self.queue.output().map(Transmit::Write)
     }
 
     pub(crate) fn wants_input(&self) -> bool {

@@ -416,12 +416,13 @@ impl Sender {
 
     #[inline(always)]
     fn put_encoded(&mut self, frame: &Bytes) {
-        if frame.len() <= BY_REFERENCE {
-            self.queue.tail().extend_from_slice(frame);
+        let len = if frame.len() <= BY_REFERENCE {
+            self.queue.append(|tail| tail.extend_from_slice(frame))
         } else {
             self.queue.push_encoded(frame.clone());
-        }
-        self.queued();
+            self.queue.len()
+        };
+        self.queued(len);
     }
 
     /// RFC 6455 §5.3: a client masks each frame with a new key, and a server none.
@@ -438,17 +439,18 @@ impl Sender {
             return self.put_large(first, payload);
         }
         let key = self.next_key();
-        let tail = self.queue.tail();
-        tail.reserve(bytes.len() + Header::MAX_ENCODED);
-        first.encode(key, bytes.len() as u64, tail);
-        append_masked(tail, key, bytes);
-        self.queued();
+        let len = self.queue.append(|tail| {
+            tail.reserve(bytes.len() + Header::MAX_ENCODED);
+            first.encode(key, bytes.len() as u64, tail);
+            append_masked(tail, key, bytes);
+        });
+        self.queued(len);
     }
 
     fn put_large(&mut self, first: First, payload: Payload<'_>) {
         let key = self.next_key();
         self.queue.push(first, key, masked_segment(payload, key));
-        self.queued();
+        self.queued(self.queue.len());
     }
 
     fn put_close(&mut self, code: CloseCode, reason: &str) {
@@ -468,7 +470,8 @@ impl Sender {
             .for_each(|(to, from)| *to = from);
         let key = self.next_key();
         let payload = payload.get(..len).unwrap_or_default();
-        encode_masked(self.queue.tail(), Opcode::Close, key, payload);
+        self.queue
+            .append(|tail| encode_masked(tail, Opcode::Close, key, payload));
     }
 
     fn put_urgent(&mut self, opcode: Opcode, payload: &[u8]) {
@@ -506,9 +509,9 @@ impl Sender {
     }
 
     #[inline]
-    fn queued(&mut self) {
+    fn queued(&mut self, len: usize) {
         self.flags |= SENT;
-        if self.wants_flush() {
+        if len > self.config.soft_mark {
             self.hold_back();
         }
     }

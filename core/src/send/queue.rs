@@ -103,14 +103,15 @@ struct Urgent {
 const UNSENT: usize = 2 << 10;
 
 impl Queue {
-    /// Where frames are appended.
-    #[inline]
-    pub(super) fn tail(&mut self) -> &mut Vec<u8> {
+    /// Has frames appended. Returns the [length](Self::len) by then.
+    #[inline(always)]
+    pub(super) fn append(&mut self, append: impl FnOnce(&mut Vec<u8>)) -> usize {
         let pending = self.pending();
         if pending.tail.len() >= SEGMENT {
             pending.seal();
         }
-        &mut pending.tail
+        append(&mut pending.tail);
+        pending.len()
     }
 
     /// Appends a frame whose payload stays where it is.
@@ -144,7 +145,6 @@ impl Queue {
         self.0.as_ref().map_or(0, |pending| pending.len())
     }
 
-    #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.0.as_ref().is_none_or(|pending| pending.is_empty())
     }
@@ -155,12 +155,14 @@ impl Queue {
         self.0.as_ref()?.output()
     }
 
-    /// Lets go of the first `n` bytes of what `output` offered.
+    /// Lets go of the first `n` bytes of what `output` offered. Returns whether it is empty
+    /// then.
     #[inline]
-    pub(super) fn advance(&mut self, n: usize) {
-        if let Some(pending) = &mut self.0 {
-            pending.advance(n);
-        }
+    pub(super) fn advance(&mut self, n: usize) -> bool {
+        let Some(pending) = &mut self.0 else {
+            return true;
+        };
+        pending.advance(n)
     }
 
     pub(super) fn clear(&mut self) {
@@ -249,14 +251,22 @@ impl Pending {
     }
 
     #[inline]
-    fn advance(&mut self, mut n: usize) {
+    fn advance(&mut self, n: usize) -> bool {
+        if self.more.is_some() {
+            return self.advance_several(n);
+        }
+        self.written = (self.written + n).min(self.tail.len());
+        let is_all = self.written == self.tail.len();
+        if is_all {
+            self.tail.clear();
+            self.written = 0;
+        }
+        is_all
+    }
+
+    fn advance_several(&mut self, mut n: usize) -> bool {
         let Some(more) = &mut self.more else {
-            self.written = (self.written + n).min(self.tail.len());
-            if self.written == self.tail.len() {
-                self.tail.clear();
-                self.written = 0;
-            }
-            return;
+            return self.is_empty();
         };
         while n > 0 {
             let before = n;
@@ -272,6 +282,7 @@ impl Pending {
         }
         self.more
             .take_if(|more| more.segments.is_empty() && more.urgent.is_empty());
+        self.is_empty()
     }
 
     fn push_segment(&mut self, segment: Segment) {

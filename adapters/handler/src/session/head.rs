@@ -21,14 +21,16 @@ impl Waiting {
     }
 
     /// What has come of the request so far.
-    pub(super) fn begun(&mut self) -> Box<ServerHandshake> {
-        let begun = self.begun.take();
-        begun.unwrap_or_else(|| Box::new(ServerHandshake::new(self.config.head, self.deadline)))
+    pub(super) fn begun(&mut self) -> ServerHandshake {
+        match self.begun.take() {
+            Some(begun) => *begun,
+            None => ServerHandshake::new(self.config.head, self.deadline),
+        }
     }
 
     /// There is more to come.
-    pub(super) fn go_on(&mut self, begun: Box<ServerHandshake>) {
-        self.begun = Some(begun);
+    pub(super) fn go_on(&mut self, begun: ServerHandshake) {
+        self.begun = Some(Box::new(begun));
     }
 
     /// The peer will send nothing more; an error if there is somebody to answer.
