@@ -14,31 +14,127 @@ pub(crate) type Key = [u8; 4];
 /// Masks or unmasks `payload`, whose first byte meets the first byte of `key`.
 #[inline]
 pub(crate) fn apply(payload: &mut [u8], key: Key) {
-    let wide = widen(key);
-    // Whole words: the compiler turns this loop into the widest vectors it may use.
-    let (words, rest) = payload.as_chunks_mut::<8>();
-    for word in words {
-        *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
+    #[cfg(feature = "std")]
+    if payload.len() >= wide::FROM {
+        return wide::apply(payload, key);
     }
-    for (byte, key) in rest.iter_mut().zip(wide.to_ne_bytes()) {
-        *byte ^= key;
-    }
+    narrow::apply(payload, key);
 }
 
-/// Copies as much of `from` as `to` has room for, masked or unmasked on the way.
+/// Copies `from` to `to`, which is as long, masked or unmasked on the way.
 ///
 /// One pass: masking right behind a copy reads what is still being stored.
 #[inline]
 pub(crate) fn copy(to: &mut [u8], from: &[u8], key: Key) {
-    let wide = widen(key);
-    let (to_words, to_rest) = to.as_chunks_mut::<8>();
-    let (words, rest) = from.as_chunks::<8>();
-    for (to, word) in to_words.iter_mut().zip(words) {
-        *to = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
+    let _ = copy_text(to, from, key);
+}
+
+/// The same, and says whether the copy is ASCII: to look for that by the way is free.
+#[inline]
+pub(crate) fn copy_text(to: &mut [u8], from: &[u8], key: Key) -> bool {
+    debug_assert_eq!(to.len(), from.len());
+    #[cfg(feature = "std")]
+    if from.len() >= wide::FROM {
+        return wide::copy_text(to, from, key);
     }
-    for ((to, byte), key) in to_rest.iter_mut().zip(rest).zip(wide.to_ne_bytes()) {
-        *to = byte ^ key;
+    narrow::copy_text(to, from, key)
+}
+
+/// For what the whole build is compiled for.
+mod narrow {
+    use super::Key;
+
+    const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
+
+    #[inline(always)]
+    pub(super) fn apply(payload: &mut [u8], key: Key) {
+        let wide = widen(key);
+        // Whole words: the compiler turns this loop into the widest vectors it may use.
+        let (words, rest) = payload.as_chunks_mut::<8>();
+        for word in words {
+            *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
+        }
+        for (byte, key) in rest.iter_mut().zip(wide.to_ne_bytes()) {
+            *byte ^= key;
+        }
     }
+
+    #[inline(always)]
+    pub(super) fn copy_text(to: &mut [u8], from: &[u8], key: Key) -> bool {
+        let wide = widen(key);
+        let mut seen = 0;
+        let (to_words, to_rest) = to.as_chunks_mut::<8>();
+        let (words, rest) = from.as_chunks::<8>();
+        for (to, word) in to_words.iter_mut().zip(words) {
+            let word = u64::from_ne_bytes(*word) ^ wide;
+            seen |= word;
+            *to = word.to_ne_bytes();
+        }
+        for ((to, byte), key) in to_rest.iter_mut().zip(rest).zip(wide.to_ne_bytes()) {
+            let byte = byte ^ key;
+            seen |= u64::from(byte);
+            *to = byte;
+        }
+        seen & HIGH_BITS == 0
+    }
+
+    #[inline]
+    fn widen(key: Key) -> u64 {
+        let half = u64::from(u32::from_ne_bytes(key));
+        half << 32 | half
+    }
+}
+
+/// The same loops compiled for what the processor turns out to have.
+#[cfg(feature = "std")]
+mod wide {
+    use super::{Key, advance, narrow};
+    use fearless_simd::{Level, dispatch};
+    use std::sync::OnceLock;
+
+    /// From here on it pays: to ask and to call costs about 5 ns.
+    pub(super) const FROM: usize = 512;
+
+    /// What vectors are aligned to: half of the accesses would touch two cache lines.
+    const ALIGNMENT: usize = 32;
+
+    fn level() -> Level {
+        static LEVEL: OnceLock<Level> = OnceLock::new();
+        *LEVEL.get_or_init(Level::new)
+    }
+
+    #[inline(never)]
+    pub(super) fn apply(payload: &mut [u8], key: Key) {
+        let odd = odd(payload);
+        let next = advance(key, odd);
+        let (odd, aligned) = payload.split_at_mut(odd);
+        narrow::apply(odd, key);
+        dispatch!(level(), _ => narrow::apply(aligned, next));
+    }
+
+    #[inline(never)]
+    pub(super) fn copy_text(to: &mut [u8], from: &[u8], key: Key) -> bool {
+        // Stores are what costs more when they are cut.
+        let odd = odd(to).min(from.len());
+        let next = advance(key, odd);
+        let (to_odd, to_aligned) = to.split_at_mut(odd);
+        let (odd, rest) = from.split_at(odd);
+        let is_ascii = narrow::copy_text(to_odd, odd, key);
+        is_ascii & dispatch!(level(), _ => narrow::copy_text(to_aligned, rest, next))
+    }
+
+    /// How many bytes come before the first that is aligned.
+    fn odd(bytes: &[u8]) -> usize {
+        bytes.as_ptr().align_offset(ALIGNMENT).min(bytes.len())
+    }
+}
+
+/// A masked or unmasked copy of a block that fits some registers, in words of little
+/// endian.
+#[inline(always)]
+pub(crate) fn block<const WORDS: usize>(from: &[[u8; 8]; WORDS], key: Key) -> [u64; WORDS] {
+    let half = u64::from(u32::from_le_bytes(key));
+    from.map(|word| u64::from_le_bytes(word) ^ (half << 32 | half))
 }
 
 /// Appends a masked or unmasked copy.
@@ -51,12 +147,6 @@ pub(crate) fn append(out: &mut Vec<u8>, payload: &[u8], key: Key) {
         out.resize(start + piece.len(), 0);
         copy(out.get_mut(start..).unwrap_or_default(), piece, key);
     }
-}
-
-#[inline]
-fn widen(key: Key) -> u64 {
-    let half = u64::from(u32::from_ne_bytes(key));
-    half << 32 | half
 }
 
 /// The key for what follows after `len` masked bytes.
@@ -105,6 +195,7 @@ impl core::fmt::Debug for Seed {
 mod tests {
     use super::*;
     use alloc::collections::BTreeSet;
+    use proptest::prelude::*;
 
     /// RFC 6455 §5.3, to the letter.
     fn by_the_octet(payload: &[u8], key: Key) -> Vec<u8> {
@@ -126,6 +217,46 @@ mod tests {
             let mut appended = b"before".to_vec();
             append(&mut appended, &payload, key);
             assert_eq!(appended, [b"before", &*masked].concat(), "{len}");
+        }
+    }
+
+    proptest! {
+        /// The wide loops start at 512 bytes and take care of the alignment first.
+        #[test]
+        fn any_length_at_any_place_masks_as_the_octet_formula_says(
+            payload in proptest::collection::vec(any::<u8>(), 0..3000),
+            key in any::<Key>(),
+            at in 0..70_usize,
+            behind in 0..70_usize,
+        ) {
+            let expected = by_the_octet(&payload, key);
+            let mut around = alloc::vec![7; at + payload.len() + behind];
+            let place = at..at + payload.len();
+            around[place.clone()].copy_from_slice(&payload);
+            apply(&mut around[place.clone()], key);
+            prop_assert_eq!(&around[place.clone()], &expected);
+
+            let mut copied = alloc::vec![7; around.len()];
+            let is_ascii = copy_text(&mut copied[place.clone()], &payload, key);
+            prop_assert_eq!(is_ascii, expected.is_ascii());
+            prop_assert_eq!(copied, around);
+        }
+
+        #[test]
+        fn one_byte_that_is_not_ascii_is_seen_wherever_it_is(
+            len in 1..3000_usize,
+            place in any::<proptest::sample::Index>(),
+            bit in any::<bool>(),
+            key in any::<Key>(),
+        ) {
+            let mut text = alloc::vec![b'x'; len];
+            if bit {
+                text[place.index(len)] |= 0x80;
+            }
+            let masked = by_the_octet(&text, key);
+            let mut copied = alloc::vec![0; len];
+            prop_assert_eq!(copy_text(&mut copied, &masked, key), !bit);
+            prop_assert_eq!(copied, text);
         }
     }
 

@@ -43,7 +43,6 @@ impl Utf8 {
     }
 
     /// The start of a character that is not complete.
-    #[cfg(feature = "deflate")]
     pub(crate) fn cut(&self) -> &[u8] {
         self.cut.get(..usize::from(self.len)).unwrap_or_default()
     }

@@ -351,7 +351,7 @@ async fn a_pipelining_client_is_answered_read_by_read_and_not_message_by_message
     for _ in 0..1000 {
         assert!(client.recv().await.is_some());
     }
-    // 22,000 bytes on the wire are two reads of 16 KiB.
+    // 22,000 bytes on the wire are two reads of 17 KiB.
     let answers = writes.load(Ordering::Relaxed) - before;
     assert!(answers <= 3, "{answers} writes");
     client.close(CloseCode::NORMAL, "").await.expect("a code");

@@ -15,8 +15,10 @@ use core::time::Duration;
 use std::io::{self, IoSlice};
 
 use sockeye_async::{Acceptor, Clock, Timer, Transport, WebSocket};
+use sockeye_common::scratch;
 use sockeye_core::{
-    Cause, CloseCode, Config, Connection, Incoming, SendError, SharedConfig, Time, Timeout,
+    Cause, CloseCode, Config, Connection, Incoming, OutputBuffer, SendError, SharedConfig, Time,
+    Timeout,
 };
 use sockeye_handler::{
     Address, Context as HandlerContext, Decision, Handler, Message, Opening, Request, Service,
@@ -203,6 +205,29 @@ fn a_plain_loop_answers_what_one_read_brought_with_one_write() {
     let peer = script.0.borrow();
     assert_eq!(peer.writes.len(), 1);
     assert_eq!(peer.output(), b"\x81\x05hello".repeat(100));
+}
+
+#[test]
+fn answers_are_written_from_the_buffer_of_the_thread() {
+    // Known again by its size, which none grows to by itself.
+    let size = 4321;
+    scratch::put_output(OutputBuffer::with_capacity(size));
+    let (mut ws, script) = web_socket(Config::default());
+    for _ in 0..2 {
+        let read = frame(1, b"hello").repeat(100);
+        script.0.borrow_mut().reads.push_back(read);
+        let run = async {
+            while let Some(message) = ws.recv().await {
+                ws.send(message).await?;
+            }
+            Ok::<_, SendError>(())
+        };
+        assert!(poll(run).is_pending());
+        let spare = scratch::take_output().expect("what is idle has none");
+        assert_eq!(spare.capacity(), size);
+        scratch::put_output(spare);
+    }
+    assert_eq!(script.0.borrow().output().len(), 200 * 7);
 }
 
 #[test]

@@ -95,7 +95,7 @@ impl Wire {
             match self.socket.flush() {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    self.socket.ready.writable = false
+                    self.socket.ready.writable = false;
                 }
                 Err(_) => endpoint.handle_error(now),
             }

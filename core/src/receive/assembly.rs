@@ -4,15 +4,19 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::buffers;
+use crate::close::Violation;
 use crate::mask::{self, Key};
-use crate::message::MessageKind;
+use crate::message::{Lent, MessageKind};
 use crate::utf8::Utf8;
 
 /// How much must have arrived for a kept buffer that is many times larger.
-const TARGET_KEPT: usize = 64 << 10;
+const MANY: usize = 64 << 10;
 
 /// Bytes by which a buffer may exceed twice what has arrived.
 const SLACK: usize = 4 << 10;
+
+/// How much of a piece of text is tried first: what is not ASCII shows early, as a rule.
+const ASCII_FIRST: usize = 256;
 
 /// An open message, its assembly if there is one, and what it has cost so far.
 pub(super) struct Message {
@@ -22,8 +26,10 @@ pub(super) struct Message {
     pub(super) fragments: u32,
     pub(super) compressed: bool,
     pub(super) utf8: Utf8,
-    pub(super) text: String,
-    pub(super) binary: Binary,
+    /// Text that is ASCII so far: it is in `buffer`. Otherwise all of it is in `text`.
+    is_ascii: bool,
+    text: String,
+    pub(super) buffer: Buffer,
 }
 
 impl Message {
@@ -34,8 +40,9 @@ impl Message {
             fragments: 0,
             compressed: false,
             utf8: Utf8::default(),
+            is_ascii: kind == MessageKind::Text,
             text: String::new(),
-            binary: Binary::default(),
+            buffer: Buffer::default(),
         }
     }
 
@@ -45,13 +52,73 @@ impl Message {
         self.compressed || self.kind == MessageKind::Binary
     }
 
+    /// Appends a masked piece of a text of which at most `to_come` more bytes follow.
+    ///
+    /// ASCII is recognised while it is copied, and validated once, as a whole and where it
+    /// lies, when it is lent. Anything else is validated before it is copied, as it takes
+    /// several times longer than the copy.
+    #[inline]
+    pub(super) fn push_text(
+        &mut self,
+        mut piece: &mut [u8],
+        mut key: Key,
+        to_come: usize,
+    ) -> Result<(), Violation> {
+        if self.is_ascii {
+            let taken = self.buffer.push_ascii(piece, key, to_come);
+            piece = piece.get_mut(taken..).unwrap_or_default();
+            if piece.is_empty() {
+                return Ok(());
+            }
+            key = mask::advance(key, taken);
+            let ascii = core::mem::take(self.buffer.finish());
+            self.text = String::from_utf8(ascii).map_err(|_| Violation::Utf8)?;
+            self.buffer = Buffer::default();
+            self.is_ascii = false;
+        }
+        if key != [0; 4] {
+            mask::apply(piece, key);
+        }
+        self.reserve_text(piece.len(), to_come);
+        let text = &mut self.text;
+        self.utf8.feed(piece, |whole| text.push_str(whole))
+    }
+
+    /// The whole text. None: it is none.
+    pub(super) fn text(&mut self) -> Option<Lent<'_, str, String>> {
+        if self.is_ascii {
+            let text = simdutf8::basic::from_utf8(self.buffer.finish());
+            return text.ok().map(Lent::Input);
+        }
+        Some(Lent::Assembled(&mut self.text))
+    }
+
+    /// What has been put together so far.
+    #[cfg(feature = "deflate")]
+    pub(super) fn assembled(&self) -> &[u8] {
+        match self.kind {
+            MessageKind::Text if !self.is_ascii => self.text.as_bytes(),
+            MessageKind::Text | MessageKind::Binary => self.buffer.filled(),
+        }
+    }
+
+    /// Its buffers, to be used again.
+    pub(super) fn into_buffers(self) -> [Vec<u8>; 2] {
+        [self.buffer.bytes, self.text.into_bytes()]
+    }
+
+    /// Bytes that are allocated.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.text.capacity() + self.buffer.bytes.capacity()
+    }
+
     /// Makes room for a piece, and for what is to come as far as what has arrived pays
     /// for it.
-    #[inline]
-    pub(super) fn reserve_text(&mut self, piece: usize, to_come: usize) {
+    fn reserve_text(&mut self, piece: usize, to_come: usize) {
         let text = &mut self.text;
-        // A character that the last piece cut may come on top.
-        let needed = text.len() + piece + 3;
+        // A character that the last piece cut comes on top.
+        let needed = text.len() + self.utf8.cut().len() + piece;
         if needed > text.capacity() {
             let paid = 2 * needed + SLACK;
             text.reserve_exact(paid.min(needed.saturating_add(to_come)) - text.len());
@@ -62,33 +129,80 @@ impl Message {
 /// Bytes that are initialised once: the first `filled` have been received, the
 /// rest is room to read into.
 #[derive(Default)]
-pub(super) struct Binary {
-    pub(super) bytes: Vec<u8>,
-    pub(super) filled: usize,
+pub(super) struct Buffer {
+    bytes: Vec<u8>,
+    filled: usize,
 }
 
-impl Binary {
+impl Buffer {
     /// Appends a masked piece of a message of which at most `to_come` more bytes follow.
     #[inline]
     pub(super) fn push(&mut self, piece: &[u8], key: Key, to_come: usize) {
-        let start = self.filled;
+        mask::copy(self.room(piece.len(), to_come), piece, key);
         self.filled += piece.len();
-        if let Some(room) = self.bytes.get_mut(start..self.filled) {
-            return mask::copy(room, piece, key);
-        }
-        if self.filled > self.bytes.capacity() {
-            let paid = 2 * self.filled + SLACK;
-            let wanted = paid.min(self.filled.saturating_add(to_come));
-            if let Some(kept) = buffers::take(wanted, paid) {
-                self.go_on_in(kept, start);
-                let room = self.bytes.get_mut(start..self.filled).unwrap_or_default();
-                return mask::copy(room, piece, key);
+    }
+
+    /// Appends a masked piece as far as it is seen to be ASCII, and says how far that is.
+    #[inline]
+    fn push_ascii(&mut self, piece: &[u8], key: Key, to_come: usize) -> usize {
+        let room = self.room(piece.len(), to_come);
+        let mut taken = 0;
+        for end in [ASCII_FIRST.min(piece.len()), piece.len()] {
+            let window = piece.get(taken..end).unwrap_or_default();
+            let room = room.get_mut(taken..end).unwrap_or_default();
+            if !mask::copy_text(room, window, mask::advance(key, taken)) {
+                break;
             }
-            self.bytes.truncate(start);
-            self.bytes.reserve_exact(wanted - start);
+            taken = end;
         }
-        self.bytes.truncate(start);
-        mask::append(&mut self.bytes, piece, key);
+        self.filled += taken;
+        taken
+    }
+
+    /// Initialised room for the next `len` bytes.
+    #[inline]
+    fn room(&mut self, len: usize, to_come: usize) -> &mut [u8] {
+        let end = self.filled + len;
+        if end > self.bytes.len() {
+            self.grow(end, end, end.saturating_add(to_come));
+        }
+        self.bytes.get_mut(self.filled..end).unwrap_or_default()
+    }
+
+    /// Makes `end` bytes of a message of `total` bytes, of which `arrived` are here.
+    #[inline(never)]
+    fn grow(&mut self, end: usize, arrived: usize, total: usize) {
+        if end > self.bytes.capacity() {
+            let paid = 2 * arrived + SLACK;
+            let wanted = paid.min(total);
+            // There is one of each size per thread, and a whole message paid for it.
+            let most = match arrived {
+                0..MANY => 2 * paid,
+                MANY.. => 8 * paid,
+            };
+            let least = if total <= most { total } else { wanted };
+            if let Some(kept) = buffers::take(least, most) {
+                return self.go_on_in(kept);
+            }
+            self.bytes.truncate(self.filled);
+            self.bytes.reserve_exact(wanted - self.filled);
+        }
+        self.bytes.resize(end, 0);
+    }
+
+    /// How many bytes have been received.
+    pub(super) fn len(&self) -> usize {
+        self.filled
+    }
+
+    #[cfg(feature = "deflate")]
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    #[cfg(feature = "deflate")]
+    fn filled(&self) -> &[u8] {
+        self.bytes.get(..self.filled).unwrap_or_default()
     }
 
     /// Initialised room for what is still to come of a frame: at most as much again
@@ -96,31 +210,21 @@ impl Binary {
     pub(super) fn target(&mut self, remaining: usize) -> &mut [u8] {
         let room = self.filled.min(remaining);
         if self.filled == self.bytes.len() {
-            let end = self.filled + room;
-            // There is one of this size per thread, and a whole message paid for it.
-            let most = if self.filled >= TARGET_KEPT {
-                16 * end
-            } else {
-                2 * end
-            };
-            if self.bytes.capacity() < end
-                && let Some(kept) = buffers::take(end, most)
-            {
-                self.go_on_in(kept, self.filled);
-            }
-            if self.bytes.len() < self.filled + room {
-                self.bytes.reserve_exact(room);
-                self.bytes.resize(self.filled + room, 0);
-            }
+            self.grow(
+                self.filled + room,
+                self.filled,
+                self.filled.saturating_add(remaining),
+            );
         }
         let end = self.bytes.len().min(self.filled + room);
         self.bytes.get_mut(self.filled..end).unwrap_or_default()
     }
 
-    /// Moves the first `len` bytes, which were received, to a kept buffer.
-    fn go_on_in(&mut self, mut kept: Vec<u8>, len: usize) {
-        let received = self.bytes.get(..len).unwrap_or_default();
-        mask::copy(kept.get_mut(..len).unwrap_or_default(), received, [0; 4]);
+    /// Moves what was received to a kept buffer.
+    fn go_on_in(&mut self, mut kept: Vec<u8>) {
+        let received = self.bytes.get(..self.filled).unwrap_or_default();
+        let place = kept.get_mut(..self.filled).unwrap_or_default();
+        mask::copy(place, received, [0; 4]);
         self.bytes = kept;
     }
 

@@ -84,9 +84,9 @@ impl Open {
         let Some(message) = &mut self.message else {
             return Ok(());
         };
-        let mut compressed = mem::take(&mut message.binary);
+        let mut compressed = mem::take(&mut message.buffer);
         let inflated = self.inflate(compressed.finish(), window, max_message);
-        buffers::recycle(compressed.bytes);
+        buffers::recycle(compressed.into_bytes());
         inflated
     }
 
@@ -144,7 +144,7 @@ fn inflate(
             let done = inflation.inflate(compressed, room, so_far)?;
             compressed = compressed.get(done.consumed..).unwrap_or_default();
             let is_too_big = done.produced > left;
-            let made = room.get(..done.produced.min(left)).unwrap_or_default();
+            let made = room.get_mut(..done.produced.min(left)).unwrap_or_default();
             produced += made.len();
             let to_come = match done.status {
                 Status::Exhausted => 0,
@@ -152,12 +152,8 @@ fn inflate(
             };
             match message.kind {
                 _ if made.is_empty() => {}
-                MessageKind::Text => {
-                    message.reserve_text(made.len(), to_come);
-                    let text = &mut message.text;
-                    message.utf8.feed(made, |whole| text.push_str(whole))?;
-                }
-                MessageKind::Binary => message.binary.push(made, [0; 4], to_come),
+                MessageKind::Text => message.push_text(made, [0; 4], to_come)?,
+                MessageKind::Binary => message.buffer.push(made, [0; 4], to_come),
             }
             match done.status {
                 _ if is_too_big => return Err(Violation::TooBig),
@@ -270,19 +266,5 @@ impl Inflating {
             self.history.clear();
         }
         Ok(())
-    }
-}
-
-impl Message {
-    /// What has been put together so far.
-    fn assembled(&self) -> &[u8] {
-        match self.kind {
-            MessageKind::Text => self.text.as_bytes(),
-            MessageKind::Binary => self
-                .binary
-                .bytes
-                .get(..self.binary.filled)
-                .unwrap_or_default(),
-        }
     }
 }

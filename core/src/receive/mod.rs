@@ -19,7 +19,7 @@ use crate::connection::{Input, Role};
 use crate::deflate::Window;
 use crate::frame::{Header, MASK, MAX_CONTROL, Opcode, Rsv1};
 use crate::mask::{self, Key};
-use crate::message::MessageKind;
+use crate::message::{Lent, MessageKind};
 
 /// What one step over the input found.
 ///
@@ -71,6 +71,7 @@ impl Step {
         len: 0,
     };
 
+    #[inline(always)]
     fn lent(kind: MessageKind, len: usize) -> Self {
         let what = match kind {
             MessageKind::Text => What::Text,
@@ -132,6 +133,16 @@ enum Spent {
     Nothing,
     Message,
     Control,
+}
+
+/// A message that lies whole in the input, in one frame.
+pub(crate) struct Plain {
+    pub(crate) kind: MessageKind,
+    /// Bytes before the payload.
+    pub(crate) header: usize,
+    /// Zero if the payload is not masked.
+    pub(crate) key: Key,
+    pub(crate) len: usize,
 }
 
 /// A data frame that may be received.
@@ -219,16 +230,30 @@ impl Receiver {
     /// in the input, with nothing open. None: it is something else.
     #[inline(always)]
     pub(crate) fn fast(&self, input: &mut Input<'_>) -> Option<Step> {
+        let Plain {
+            kind,
+            header,
+            key,
+            len,
+        } = self.plain(input.remaining())?;
+        input.skip(header);
+        input.take_unmasked(len, key);
+        Some(Step::lent(kind, len))
+    }
+
+    /// The frame at the beginning of `bytes`, if the shortest path is for it.
+    #[inline(always)]
+    pub(crate) fn plain(&self, bytes: &[u8]) -> Option<Plain> {
         if self.open.is_some() {
             return None;
         }
-        let [first, second, rest @ ..] = input.remaining() else {
+        let [first, second, rest @ ..] = bytes else {
             return None;
         };
         // FIN and an opcode, no reserved bit.
-        let what = match first {
-            0x81 => What::Text,
-            0x82 => What::Binary,
+        let kind = match first {
+            0x81 => MessageKind::Text,
+            0x82 => MessageKind::Binary,
             _ => return None,
         };
         let (expected, key_len) = match self.role {
@@ -255,10 +280,12 @@ impl Receiver {
             Role::Server => *rest.first_chunk()?,
             Role::Client => [0; 4],
         };
-        let len = usize::from(len);
-        input.skip(header + key_len);
-        input.take_unmasked(len, key);
-        Some(Step { what, len })
+        Some(Plain {
+            kind,
+            header: header + key_len,
+            key,
+            len: usize::from(len),
+        })
     }
 
     /// Lets go of everything, when no more is received.
@@ -297,13 +324,13 @@ impl Receiver {
     }
 
     /// The text that [`What::AssembledText`] stands for.
-    pub(crate) fn text(&mut self) -> Option<&mut String> {
-        Some(&mut self.open.as_mut()?.message.as_mut()?.text)
+    pub(crate) fn text(&mut self) -> Option<Lent<'_, str, String>> {
+        self.open.as_mut()?.message.as_mut()?.text()
     }
 
     /// The bytes that [`What::AssembledBinary`] stands for.
     pub(crate) fn binary(&mut self) -> Option<&mut Vec<u8>> {
-        Some(self.open.as_mut()?.message.as_mut()?.binary.finish())
+        Some(self.open.as_mut()?.message.as_mut()?.buffer.finish())
     }
 
     /// The payload that [`What::AssembledControl`] stands for.
@@ -324,10 +351,10 @@ impl Receiver {
             .as_ref()
             .filter(|frame| !frame.opcode.is_control())?;
         let message = open.message.as_mut().filter(|message| message.is_bytes())?;
-        if message.binary.filled < TARGET_FROM || frame.remaining < TARGET_LEAST {
+        if message.buffer.len() < TARGET_FROM || frame.remaining < TARGET_LEAST {
             return None;
         }
-        Some(message.binary.target(clamp(frame.remaining)))
+        Some(message.buffer.target(clamp(frame.remaining)))
     }
 
     /// `n` bytes were read into the target.
@@ -339,7 +366,7 @@ impl Receiver {
             return;
         };
         let n = n.min(clamp(frame.remaining));
-        let piece = message.binary.fill(n);
+        let piece = message.buffer.fill(n);
         mask::apply(piece, frame.key);
         frame.key = mask::advance(frame.key, piece.len());
         frame.remaining -= piece.len() as u64;
@@ -354,7 +381,10 @@ impl Receiver {
             Spent::Control => open.control.len = 0,
             Spent::Message => {
                 if let Some(message) = open.message.take() {
-                    buffers::recycle(message.binary.bytes);
+                    message
+                        .into_buffers()
+                        .into_iter()
+                        .for_each(buffers::recycle);
                 }
                 #[cfg(feature = "deflate")]
                 open.inflating.take_if(|inflating| inflating.is_over());
@@ -510,16 +540,14 @@ impl Receiver {
         }
         let len = clamp(frame.remaining).min(available);
         let key = frame.key;
-        // Bytes lose their mask on the way into their buffer, all else here.
-        let into_buffer = !frame.opcode.is_control()
-            && config.delivery == Delivery::Messages
-            && open.message.as_ref().is_some_and(Message::is_bytes);
+        // A message loses its mask on the way into its buffer, all else here.
+        let into_buffer = !frame.opcode.is_control() && config.delivery == Delivery::Messages;
         if into_buffer {
             input.skip(len);
         } else {
             input.take_unmasked(len, key);
         }
-        let piece = input.last(len);
+        let piece = input.last_mut(len);
         frame.key = mask::advance(key, len);
         frame.remaining -= len as u64;
         let (opcode, remaining) = (frame.opcode, frame.remaining);
@@ -552,13 +580,9 @@ impl Receiver {
         message.received += len as u64;
         let kind = message.kind;
         match (message.is_bytes(), config.delivery) {
-            (false, Delivery::Messages) => {
-                message.reserve_text(piece.len(), to_come);
-                let text = &mut message.text;
-                message.utf8.feed(piece, |whole| text.push_str(whole))?;
-            }
+            (false, Delivery::Messages) => message.push_text(piece, key, to_come)?,
             (false, Delivery::Chunks) => message.utf8.feed(piece, |_| ())?,
-            (true, Delivery::Messages) => message.binary.push(piece, key, to_come),
+            (true, Delivery::Messages) => message.buffer.push(piece, key, to_come),
             (true, Delivery::Chunks) => {}
         }
         if last {
@@ -611,9 +635,7 @@ impl Receiver {
     /// Bytes of payload that are allocated.
     pub(crate) fn held(&self) -> usize {
         let message = self.open.as_ref().and_then(|open| open.message.as_ref());
-        message.map_or(0, |message| {
-            message.text.capacity() + message.binary.bytes.capacity()
-        })
+        message.map_or(0, Message::held)
     }
 
     pub(crate) fn is_idle(&self) -> bool {

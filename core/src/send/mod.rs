@@ -432,12 +432,18 @@ impl Sender {
         Some(keys.next_key())
     }
 
-    #[inline]
+    // Inlined, so that a short payload stays where it is.
+    #[inline(always)]
     fn put(&mut self, first: First, payload: Payload<'_>) {
         let bytes = payload.as_slice();
         if bytes.len() > BY_REFERENCE {
             return self.put_large(first, payload);
         }
+        self.put_copy(first, bytes);
+    }
+
+    #[inline]
+    fn put_copy(&mut self, first: First, bytes: &[u8]) {
         let key = self.next_key();
         let len = self.queue.append(|tail| {
             tail.reserve(bytes.len() + Header::MAX_ENCODED);

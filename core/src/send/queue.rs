@@ -179,6 +179,12 @@ impl Queue {
         }
     }
 
+    #[inline]
+    pub(super) fn wants_buffer(&self) -> bool {
+        let pending = self.0.as_ref();
+        pending.is_none_or(|pending| pending.tail.capacity() == 0)
+    }
+
     /// Gives the buffer back if nothing is in it.
     #[inline]
     pub(super) fn reclaim(&mut self) -> Option<OutputBuffer> {

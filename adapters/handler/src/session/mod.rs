@@ -480,6 +480,13 @@ impl<S: Service> Endpoint for Session<S> {
         }
     }
 
+    fn wants_buffer(&self) -> bool {
+        match &self.phase {
+            Phase::Open(open) => open.connection.wants_buffer(),
+            _ => false,
+        }
+    }
+
     fn reclaim(&mut self) -> Option<OutputBuffer> {
         match &mut self.phase {
             Phase::Open(open) => open.connection.reclaim(),
