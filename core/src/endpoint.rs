@@ -3,7 +3,7 @@
 use crate::close::Closed;
 use crate::connection::{Connection, Event, Input};
 use crate::message::{MessageKind, OwnedMessage};
-use crate::send::{Sender, Transmit};
+use crate::send::{OutputBuffer, Sender, Transmit};
 use crate::time::Time;
 use alloc::vec::Vec;
 use core::task::Waker;
@@ -50,11 +50,11 @@ pub trait Endpoint {
     /// See [`Connection::is_drained`].
     fn is_drained(&self) -> bool;
     /// See [`Connection::lend`].
-    fn lend(&mut self, buffer: Vec<u8>);
+    fn lend(&mut self, buffer: OutputBuffer);
     /// See [`Connection::wants_buffer`].
     fn wants_buffer(&self) -> bool;
     /// See [`Connection::reclaim`].
-    fn reclaim(&mut self) -> Option<Vec<u8>>;
+    fn reclaim(&mut self) -> Option<OutputBuffer>;
     /// Whether the endpoint itself can be dropped. An application may go on for a
     /// little after the transport is gone.
     fn is_finished(&self) -> bool {
@@ -262,7 +262,7 @@ impl Endpoint for Messages {
         self.connection.is_drained()
     }
 
-    fn lend(&mut self, buffer: Vec<u8>) {
+    fn lend(&mut self, buffer: OutputBuffer) {
         self.connection.lend(buffer);
     }
 
@@ -270,7 +270,7 @@ impl Endpoint for Messages {
         self.connection.wants_buffer()
     }
 
-    fn reclaim(&mut self) -> Option<Vec<u8>> {
+    fn reclaim(&mut self) -> Option<OutputBuffer> {
         self.connection.reclaim()
     }
 }
