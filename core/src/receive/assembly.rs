@@ -241,3 +241,85 @@ impl Buffer {
         &mut self.bytes
     }
 }
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use super::*;
+
+    const KEY: Key = [1, 2, 3, 4];
+
+    fn masked(bytes: &[u8]) -> Vec<u8> {
+        let mut masked = bytes.to_vec();
+        mask::apply(&mut masked, KEY);
+        masked
+    }
+
+    #[test]
+    fn a_kept_buffer_is_for_a_message_that_has_paid_for_some_of_it() {
+        const TOTAL: usize = 20_000;
+        buffers::recycle(alloc::vec![9; TOTAL]);
+        for (arrived, is_kept) in [(1000, false), (3000, true)] {
+            let mut buffer = Buffer::default();
+            buffer.push(&alloc::vec![0; arrived], KEY, TOTAL - arrived);
+            assert_eq!(buffer.bytes.capacity() >= TOTAL, is_kept, "{arrived}");
+        }
+    }
+
+    #[test]
+    fn what_has_arrived_moves_to_a_kept_buffer_to_the_last_byte() {
+        let payload: Vec<u8> = (0..20_003_u32).map(|i| (i * 7) as u8).collect();
+        buffers::recycle(alloc::vec![9; payload.len()]);
+        let kept = buffers::take(payload.len(), payload.len()).expect("kept");
+        let place = kept.as_ptr();
+        buffers::recycle(kept);
+        let mut buffer = Buffer::default();
+        let mut to_come = payload.len();
+        let mut key = KEY;
+        // Too little for the kept buffer at first, and no multiple of anything.
+        for piece in masked(&payload).chunks(1003) {
+            to_come -= piece.len();
+            buffer.push(piece, key, to_come);
+            key = mask::advance(key, piece.len());
+        }
+        assert_eq!(*buffer.finish(), payload);
+        assert_eq!(buffer.bytes.as_ptr(), place);
+    }
+
+    #[test]
+    fn text_that_is_ascii_to_begin_with_is_whole_and_fails_at_its_first_bad_byte() {
+        for ascii in [0, 1, 255, 256, 257, 3000] {
+            let text = ["x".repeat(ascii), "é€𝄞y".repeat(50)].concat();
+            for step in [1, 7, 300, 1000, 5000] {
+                for bad in [None, Some(0), Some(ascii), Some(text.len() - 1)] {
+                    let mut bytes = text.clone().into_bytes();
+                    if let Some(bad) = bad {
+                        bytes[bad] = 0xff;
+                    }
+                    let mut message = Message::new(MessageKind::Text);
+                    let mut key = KEY;
+                    let mut start = 0;
+                    let failed_in = masked(&bytes).chunks_mut(step).find_map(|piece| {
+                        let arrived = start..start + piece.len();
+                        start = arrived.end;
+                        let next = mask::advance(key, piece.len());
+                        let result = message.push_text(piece, key, usize::MAX);
+                        key = next;
+                        result.is_err().then_some(arrived)
+                    });
+                    match (bad, failed_in) {
+                        (Some(bad), Some(arrived)) => assert!(arrived.contains(&bad)),
+                        (None, None) => {
+                            let whole = match message.text() {
+                                Some(Lent::Input(text)) => text,
+                                Some(Lent::Assembled(text)) => text,
+                                None => "",
+                            };
+                            assert_eq!(whole, text);
+                        }
+                        (bad, failed_in) => panic!("{bad:?} {failed_in:?}"),
+                    }
+                }
+            }
+        }
+    }
+}
