@@ -15,6 +15,10 @@ const MANY: usize = 64 << 10;
 /// Bytes by which a buffer may exceed twice what has arrived.
 const SLACK: usize = 4 << 10;
 
+/// How much is copied at once: where a buffer is new its zeros are then overwritten while
+/// they are in the nearest cache. A multiple of a key's length, as the next one is.
+const WINDOW: usize = 8 << 10;
+
 /// How much of a piece of text is tried first: what is not ASCII shows early, as a rule.
 const ASCII_FIRST: usize = 256;
 
@@ -138,38 +142,50 @@ impl Buffer {
     /// Appends a masked piece of a message of which at most `to_come` more bytes follow.
     #[inline]
     pub(super) fn push(&mut self, piece: &[u8], key: Key, to_come: usize) {
-        mask::copy(self.room(piece.len(), to_come), piece, key);
-        self.filled += piece.len();
+        self.reserve(piece.len(), to_come);
+        for piece in piece.chunks(WINDOW) {
+            mask::copy(self.room(piece.len()), piece, key);
+            self.filled += piece.len();
+        }
     }
 
     /// Appends a masked piece as far as it is seen to be ASCII, and says how far that is.
     #[inline]
     fn push_ascii(&mut self, piece: &[u8], key: Key, to_come: usize) -> usize {
-        let room = self.room(piece.len(), to_come);
+        self.reserve(piece.len(), to_come);
+        let (first, rest) = piece.split_at(ASCII_FIRST.min(piece.len()));
         let mut taken = 0;
-        for end in [ASCII_FIRST.min(piece.len()), piece.len()] {
-            let window = piece.get(taken..end).unwrap_or_default();
-            let room = room.get_mut(taken..end).unwrap_or_default();
-            if !mask::copy_text(room, window, mask::advance(key, taken)) {
+        for piece in core::iter::once(first).chain(rest.chunks(WINDOW)) {
+            if !mask::copy_text(self.room(piece.len()), piece, key) {
                 break;
             }
-            taken = end;
+            self.filled += piece.len();
+            taken += piece.len();
         }
-        self.filled += taken;
         taken
+    }
+
+    /// Makes sure of the capacity for a piece of which at most `to_come` more bytes follow.
+    #[inline]
+    fn reserve(&mut self, piece: usize, to_come: usize) {
+        let end = self.filled + piece;
+        if end > self.bytes.len() {
+            self.grow(end, end, end.saturating_add(to_come));
+        }
     }
 
     /// Initialised room for the next `len` bytes.
     #[inline]
-    fn room(&mut self, len: usize, to_come: usize) -> &mut [u8] {
+    fn room(&mut self, len: usize) -> &mut [u8] {
         let end = self.filled + len;
         if end > self.bytes.len() {
-            self.grow(end, end, end.saturating_add(to_come));
+            self.bytes.resize(end, 0);
         }
         self.bytes.get_mut(self.filled..end).unwrap_or_default()
     }
 
-    /// Makes `end` bytes of a message of `total` bytes, of which `arrived` are here.
+    /// Makes sure of the capacity for `end` bytes of a message of `total` bytes, of which
+    /// `arrived` are here.
     #[inline(never)]
     fn grow(&mut self, end: usize, arrived: usize, total: usize) {
         if end > self.bytes.capacity() {
@@ -187,7 +203,6 @@ impl Buffer {
             self.bytes.truncate(self.filled);
             self.bytes.reserve_exact(wanted - self.filled);
         }
-        self.bytes.resize(end, 0);
     }
 
     /// How many bytes have been received.
@@ -215,6 +230,7 @@ impl Buffer {
                 self.filled,
                 self.filled.saturating_add(remaining),
             );
+            self.room(room);
         }
         let end = self.bytes.len().min(self.filled + room);
         self.bytes.get_mut(self.filled..end).unwrap_or_default()
