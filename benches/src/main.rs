@@ -1,30 +1,15 @@
-//! What the protocol costs, beside its peers, and what the servers cost, beside the least that
-//! is possible.
+//! The commands.
 #![forbid(unsafe_code)]
-
-mod authority;
-mod codec;
-mod echo;
-mod fanout;
-mod floor;
-mod idle;
-mod measure;
-mod path;
-mod peers;
-mod plot;
-mod program;
-mod report;
-mod sessions;
-mod wire;
 
 use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use echo::load::Load;
-use fanout::Dialect;
-use idle::clients::Wish;
-use peers::Peer;
+use sockeye_benches::echo::load::Load;
+use sockeye_benches::fanout::Dialect;
+use sockeye_benches::idle::clients::Wish;
+use sockeye_benches::peers::Peer;
+use sockeye_benches::{codec, echo, fanout, floor, idle, path, peers, sessions};
 
 const USAGE: &str = "\
 usage: cargo run --release -- codec [--rounds N] [--filter TEXT] [--only TEXT] [--write] [--quick]

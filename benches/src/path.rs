@@ -3,6 +3,7 @@
 use sockeye_core::Frame;
 
 use crate::codec::{self, Contender, Content, Handled, Job, Role, Sockeye, Task};
+use crate::peers::Peer;
 use crate::sessions::Crowd;
 
 /// A path that is repeated.
@@ -62,6 +63,14 @@ const PATHS: &[(&str, Path)] = &[
     (
         "linear-echo-16",
         Path::Codec(&Handled::Linear, Task::Echo, Content::Binary, 16),
+    ),
+    (
+        "loop-receive-16",
+        Path::Codec(&Peer::Sockeye, Task::Receive, Content::Binary, 16),
+    ),
+    (
+        "loop-echo-16",
+        Path::Codec(&Peer::Sockeye, Task::Echo, Content::Binary, 16),
     ),
     (
         "server-send-16",

@@ -6,6 +6,8 @@ use std::io;
 use fastwebsockets::{FragmentCollector, OpCode, Role};
 use futures_util::{SinkExt, StreamExt};
 use sockeye_core::handshake::Accept;
+use sockeye_core::{Config, Connection, SharedConfig};
+use sockeye_tokio::{Alarm, Clock, MaybeTls, Stream, TokioClock};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_util::compat::TokioAsyncReadCompatExt;
 
@@ -21,8 +23,7 @@ pub enum Peer {
     Yawc,
     WebSocket,
     Soketto,
-    /// Ours, in the same plain loop. It does not [`converse`](Self::converse): it makes its own
-    /// upgrade.
+    /// Ours, in the same plain loop. As a server it makes its own upgrade.
     Sockeye,
 }
 
@@ -67,7 +68,7 @@ impl Peer {
             Self::Yawc => yawc(stream, see).await,
             Self::WebSocket => web_socket(stream, see).await,
             Self::Soketto => soketto(stream, see).await,
-            Self::Sockeye => Err(io::ErrorKind::Unsupported.into()),
+            Self::Sockeye => sockeye(stream, see).await,
         }
     }
 }
@@ -225,6 +226,34 @@ async fn soketto<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
+async fn sockeye<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    see: impl FnMut(&[u8]) -> bool,
+) -> io::Result<()> {
+    let connection = Connection::server(&sockeye_config()?, TokioClock::now());
+    let stream = MaybeTls::plain(Stream::new(stream));
+    let ws = sockeye_tokio::WebSocket::new(connection, Vec::new(), stream, Alarm::default());
+    sockeye_loop(ws, see).await
+}
+
+async fn sockeye_loop<S: AsyncRead + AsyncWrite + Unpin>(
+    mut ws: sockeye_tokio::WebSocket<S>,
+    mut see: impl FnMut(&[u8]) -> bool,
+) -> io::Result<()> {
+    while let Some(message) = ws.recv().await {
+        if see(message.as_bytes()) {
+            ws.send(message).await.map_err(io::Error::other)?;
+        }
+    }
+    Ok(())
+}
+
+fn sockeye_config() -> io::Result<SharedConfig> {
+    let mut config = Config::default();
+    config.max_message = LIMIT;
+    config.share().map_err(io::Error::other)
+}
+
 /// Serves the echo of one of them on tokio, until the process is ended.
 pub fn serve(peer: Peer, threads: Option<usize>) -> io::Result<()> {
     floor::tokio_runtime(threads)?.block_on(async {
@@ -235,7 +264,7 @@ pub fn serve(peer: Peer, threads: Option<usize>) -> io::Result<()> {
             stream.set_nodelay(true)?;
             tokio::spawn(async move {
                 if peer == Peer::Sockeye {
-                    return sockeye(stream).await;
+                    return serve_sockeye(stream).await;
                 }
                 let mut head = Vec::new();
                 while !head.ends_with(b"\r\n\r\n") {
@@ -254,14 +283,7 @@ pub fn serve(peer: Peer, threads: Option<usize>) -> io::Result<()> {
 }
 
 /// Ours makes its own upgrade.
-async fn sockeye(stream: tokio::net::TcpStream) -> io::Result<()> {
-    let mut config = sockeye_core::Config::default();
-    config.max_message = LIMIT;
-    let config = config.share().map_err(io::Error::other)?;
-    let accepted = sockeye_tokio::accept(stream, &config, |_| Ok(Accept::new())).await;
-    let mut ws = accepted.map_err(io::Error::other)?;
-    while let Some(message) = ws.recv().await {
-        ws.send(message).await.map_err(io::Error::other)?;
-    }
-    Ok(())
+async fn serve_sockeye(stream: tokio::net::TcpStream) -> io::Result<()> {
+    let accepted = sockeye_tokio::accept(stream, &sockeye_config()?, |_| Ok(Accept::new())).await;
+    sockeye_loop(accepted.map_err(io::Error::other)?, |_| true).await
 }

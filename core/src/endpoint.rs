@@ -51,6 +51,8 @@ pub trait Endpoint {
     fn is_drained(&self) -> bool;
     /// See [`Connection::lend`].
     fn lend(&mut self, buffer: Vec<u8>);
+    /// See [`Connection::wants_buffer`].
+    fn wants_buffer(&self) -> bool;
     /// See [`Connection::reclaim`].
     fn reclaim(&mut self) -> Option<Vec<u8>>;
     /// Whether the endpoint itself can be dropped. An application may go on for a
@@ -141,6 +143,28 @@ impl Messages {
         self.connection.sender()
     }
 
+    /// The next message, if it was read already and lies there whole, as most do.
+    ///
+    /// What [`poll_item`](Endpoint::poll_item) would return, by a way that needs no time
+    /// and leaves no output. `None` says only that the other one is to be asked.
+    #[inline]
+    pub fn poll_held(&mut self) -> Option<OwnedMessage> {
+        let mut input = Input::held(self.held.get_mut(self.parsed..)?);
+        let message = self.connection.poll_whole(&mut input)?;
+        let consumed = input.consumed();
+        self.advance(consumed);
+        Some(message)
+    }
+
+    #[inline]
+    fn advance(&mut self, consumed: usize) {
+        self.parsed += consumed;
+        if self.parsed == self.held.len() {
+            self.held = Vec::new();
+            self.parsed = 0;
+        }
+    }
+
     fn next(connection: &mut Connection, input: &mut Input<'_>, now: Time) -> Option<Incoming> {
         connection
             .poll_event(input, now)
@@ -172,11 +196,8 @@ impl Endpoint for Messages {
         let unparsed = self.held.get_mut(self.parsed..).unwrap_or_default();
         let mut input = Input::held(unparsed);
         let item = Self::next(&mut self.connection, &mut input, now);
-        self.parsed += input.consumed();
-        if self.parsed == self.held.len() {
-            self.held = Vec::new();
-            self.parsed = 0;
-        }
+        let consumed = input.consumed();
+        self.advance(consumed);
         item
     }
 
@@ -242,6 +263,10 @@ impl Endpoint for Messages {
 
     fn lend(&mut self, buffer: Vec<u8>) {
         self.connection.lend(buffer);
+    }
+
+    fn wants_buffer(&self) -> bool {
+        self.connection.wants_buffer()
     }
 
     fn reclaim(&mut self) -> Option<Vec<u8>> {

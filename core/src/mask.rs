@@ -129,6 +129,14 @@ mod wide {
     }
 }
 
+/// A masked or unmasked copy of a block that fits some registers, in words of little
+/// endian.
+#[inline(always)]
+pub(crate) fn block<const WORDS: usize>(from: &[[u8; 8]; WORDS], key: Key) -> [u64; WORDS] {
+    let half = u64::from(u32::from_le_bytes(key));
+    from.map(|word| u64::from_le_bytes(word) ^ (half << 32 | half))
+}
+
 /// Appends a masked or unmasked copy.
 #[inline]
 pub(crate) fn append(out: &mut Vec<u8>, payload: &[u8], key: Key) {

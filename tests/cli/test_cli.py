@@ -14,13 +14,14 @@ import tempfile
 import threading
 import time
 import unittest
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 import certificate
 import echo
-from wire import BINARY, CLOSE, REQUEST, TEXT, Peer, frame
+from wire import BINARY, CLOSE, DEFLATED, REQUEST, TEXT, Peer, frame
 
 ECHO_LIMIT = 16 << 20
 
@@ -347,6 +348,58 @@ class HostilePeers(unittest.TestCase):
                     peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                     peer.socket.sendall(frame(0x01, b"cut in the mid"))
             self.assertTrue(bystander.echoes())
+
+
+class Bombs(unittest.TestCase):
+    """Compressed messages that stand for more than may be, or for nothing at all, end with 1009 and flat memory."""
+
+    LIMIT = 64 << 10
+    ROUNDS = 50
+    ROOM = 16 * LIMIT
+    """What the peak of resident memory may grow by: each thread has its own pieces and its own arena."""
+
+    def test_they_end_with_1009_and_cost_no_memory(self) -> None:
+        bombs = {
+            "one byte over the limit": [compressed(bytes(self.LIMIT + 1))],
+            "a thousand times the limit": [compressed(bytes(1000 * self.LIMIT))],
+            # A fragment for each kilobyte of empty blocks, without end.
+            "nothing for ever": [frame(0x42, NOTHING)] + [frame(0x00, NOTHING)] * (2 * self.LIMIT // len(NOTHING)),
+        }
+        self.assertLess(max(map(len, bombs["a thousand times the limit"])), self.LIMIT * 17 // 16)
+        with echo.Server("--deflate", "--max-message", str(self.LIMIT)) as server:
+            with Peer(server.port, DEFLATED) as bystander:
+                for name, frames in bombs.items():
+                    with self.subTest(name):
+                        self.explode(server, frames)
+                        before = peak(server.process.pid)
+                        for _ in range(self.ROUNDS):
+                            self.explode(server, frames)
+                            self.assertTrue(bystander.echoes())
+                        grown = peak(server.process.pid) - before
+                        self.assertLessEqual(grown, self.ROOM)
+
+    def explode(self, server: echo.Server, frames: list[bytes]) -> None:
+        with Peer(server.port, DEFLATED) as peer:
+            for piece in frames:
+                peer.socket.sendall(piece)
+            self.assertEqual(peer.closed_with(), 1009)
+
+
+NOTHING = b"\x00\x00\x00\xff\xff" * 200
+"""Stored blocks of no bytes (RFC 1951 §3.2.4)."""
+
+
+def compressed(message: bytes) -> bytes:
+    """One frame."""
+    deflate = zlib.compressobj(level=9, wbits=-12)
+    payload = deflate.compress(message) + deflate.flush(zlib.Z_SYNC_FLUSH)
+    return frame(0xC2, payload.removesuffix(b"\0\0\xff\xff"))
+
+
+def peak(pid: int) -> int:
+    """The most bytes of memory that the process has ever had."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) << 10
 
 
 @contextmanager

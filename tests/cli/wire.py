@@ -11,6 +11,9 @@ REQUEST = (
     b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
+DEFLATED = REQUEST.removesuffix(b"\r\n") + (
+    b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n"
+)
 # The answer to the key above: RFC 6455 §1.3.
 ACCEPT = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
@@ -20,10 +23,10 @@ TEXT, BINARY, CLOSE, PING = 0x1, 0x2, 0x8, 0x9
 class Peer:
     """A client on a plain socket, after the handshake."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, request: bytes = REQUEST) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
         self._reader = self.socket.makefile("rb")
-        self.socket.sendall(REQUEST)
+        self.socket.sendall(request)
         head = b"".join(iter(self._reader.readline, b"\r\n"))
         assert head.startswith(b"HTTP/1.1 101 ") and ACCEPT in head, head
 

@@ -64,10 +64,21 @@ impl Raw {
     /// Connects and upgrades to compression with these parameters, and returns those that
     /// the server answered.
     pub fn open_deflated(address: SocketAddr, offered: &str) -> (Self, String) {
+        Self::deflated(address, UPGRADE, offered)
+    }
+
+    /// The same on this path, as `localhost`, and for this subprotocol.
+    pub fn open_path_deflated(address: SocketAddr, path: &str, protocol: &str) -> Self {
+        let host = format!("Host: localhost\r\nSec-WebSocket-Protocol: {protocol}");
+        let request = UPGRADE.replace("/path", path).replace("Host: test", &host);
+        Self::deflated(address, &request, "").0
+    }
+
+    fn deflated(address: SocketAddr, request: &str, offered: &str) -> (Self, String) {
         let mut raw = Self::silent(address);
         let extension =
             format!("\r\nSec-WebSocket-Extensions: permessage-deflate{offered}\r\n\r\n");
-        raw.write(UPGRADE.replace("\r\n\r\n", &extension).as_bytes());
+        raw.write(request.replace("\r\n\r\n", &extension).as_bytes());
         let head = raw.read_head();
         let answered = head
             .lines()

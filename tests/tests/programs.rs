@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use sockeye_tests::program::Program;
-use sockeye_tests::wire::{CLOSE, FIN, PATIENCE, Raw, TEXT, UPGRADE};
+use sockeye_tests::wire::{CLOSE, FIN, PATIENCE, RSV1, Raw, TEXT, UPGRADE};
 use tempfile::TempDir;
 
 const PROGRAMS: [&str; 2] = ["sockeye-presence", "sockeye-chat"];
@@ -364,6 +364,44 @@ fn tokens_are_in_no_log() {
     assert!(log.contains("closing"), "it logs: {log}");
     for secret in [token, "an.expired.token", read_token, "another-0123456789"] {
         assert!(!log.contains(secret), "{secret} in {log}");
+    }
+}
+
+/// What is compressed together with a secret tells by its length what is in it (RFC 7692 §8).
+#[test]
+fn a_frame_that_carries_a_token_is_never_compressed() {
+    for (name, adapter) in everywhere() {
+        let program = Program::start(name, &["--adapter", adapter, "--deflate=min=1"]);
+        if name == "sockeye-presence" {
+            let mut raw = Raw::open_path_deflated(program.address, "/echo", "none");
+            let (_, token) = program.get("/demo-token?id=ana");
+            // Longer than a frame that is compressed would be.
+            let message = format!("{{{}\"jwt\":\"{token}\"}}", " ".repeat(500));
+            raw.send(FIN | TEXT, message.as_bytes());
+            let echo = raw.read();
+            assert_eq!(echo.payload, message.as_bytes(), "{adapter}");
+            assert_eq!(echo.first, FIN | TEXT, "{adapter}");
+            continue;
+        }
+        let mut raw = Raw::open_path_deflated(program.address, "/talking", "chat.v1.json");
+        let mut ask = |request: String| {
+            raw.send(FIN | TEXT, request.as_bytes());
+            raw.read()
+        };
+        // The answer repeats it, and would be shorter.
+        let id = "a".repeat(64);
+        let hello = ask(format!(
+            r#"{{"type":"login","nickname":"ana","id":"{id}"}}"#
+        ));
+        assert_eq!(hello.first, FIN | TEXT, "{adapter}");
+        let hello = String::from_utf8(hello.payload).expect("text");
+        assert!(
+            hello.contains(r#""resume":""#) && hello.contains(&id),
+            "{hello}"
+        );
+        // What holds no secret is.
+        let pong = ask(format!(r#"{{"type":"ping","id":"{id}"}}"#));
+        assert_eq!(pong.first, FIN | RSV1 | TEXT, "{adapter}");
     }
 }
 

@@ -4,7 +4,7 @@ use core::task::{Context, Poll, ready};
 use std::io::{self, IoSlice};
 
 use sockeye_common::{SLICES, Until, gather, scratch};
-use sockeye_core::{Endpoint, Output, Time, Transmit};
+use sockeye_core::{Endpoint, Messages, Output, OwnedMessage, Sender, Time, Transmit};
 
 use crate::timer::Timer;
 use crate::transport::Transport;
@@ -87,11 +87,17 @@ impl<T: Transport, E: Endpoint, C: Timer> Driver<T, E, C> {
 
     fn begin(&mut self) -> Time {
         let now = self.timer.now();
-        if let Some(spare) = scratch::take_output() {
-            self.endpoint.lend(spare);
-        }
+        self.lend();
         self.endpoint.handle_wake(now);
         now
+    }
+
+    fn lend(&mut self) {
+        if self.endpoint.wants_buffer()
+            && let Some(spare) = scratch::take_output()
+        {
+            self.endpoint.lend(spare);
+        }
     }
 
     /// An idle connection owns no buffer, and can be woken by whoever got to know
@@ -258,6 +264,25 @@ impl<T: Transport, E: Endpoint, C: Timer> Driver<T, E, C> {
             return Poll::Ready(now);
         }
         self.timer.poll_until(deadline, now, cx).map(|()| deadline)
+    }
+}
+
+impl<T: Transport, C: Timer> Driver<T, Messages, C> {
+    /// The next message, if it was read already: most are, and need nothing of what
+    /// [`poll_item`](Self::poll_item) does around it.
+    #[inline]
+    pub(crate) fn poll_held(&mut self) -> Option<OwnedMessage> {
+        match self.stash {
+            None => self.endpoint.poll_held(),
+            Some(_) => None,
+        }
+    }
+
+    /// The sender, with this thread's buffer for what it is given.
+    #[inline]
+    pub(crate) fn sender(&mut self) -> &mut Sender {
+        self.lend();
+        self.endpoint.sender()
     }
 }
 

@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use alloc::task::Wake;
 use core::fmt;
-use core::future::poll_fn;
+use core::future::{Future, poll_fn};
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker, ready};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,7 +19,7 @@ use sockeye_core::{
 use crate::driver::Driver;
 use crate::timer::Timer;
 use crate::transport::Transport;
-use crate::websocket::{poll_flush, poll_incoming};
+use crate::websocket::{poll_flush, poll_incoming, poll_message};
 
 /// The sending half of a [`WebSocket`](crate::WebSocket).
 pub struct SendHalf<T, C>(Arc<Shared<T, C>>);
@@ -96,7 +96,7 @@ impl<T: Transport, C: Timer> Shared<T, C> {
         &self,
         queue: impl FnOnce(&mut Sender) -> Result<(), SendError>,
     ) -> Result<(), SendError> {
-        queue(self.lock().endpoint().sender())
+        queue(self.lock().sender())
     }
 }
 
@@ -156,9 +156,12 @@ impl<T: Transport, C: Timer> SendHalf<T, C> {
     /// # Errors
     ///
     /// As there.
-    pub async fn send<'m>(&mut self, message: impl Into<Outgoing<'m>>) -> Result<(), SendError> {
-        self.0.queue(|sender| sender.send(message))?;
-        self.settle().await
+    pub fn send<'m>(
+        &mut self,
+        message: impl Into<Outgoing<'m>>,
+    ) -> impl Future<Output = Result<(), SendError>> {
+        let queued = self.0.queue(|sender| sender.send(message));
+        self.settle(queued)
     }
 
     /// As [`WebSocket::send_frame`](crate::WebSocket::send_frame).
@@ -166,9 +169,9 @@ impl<T: Transport, C: Timer> SendHalf<T, C> {
     /// # Errors
     ///
     /// As there.
-    pub async fn send_frame(&mut self, frame: &Frame) -> Result<(), SendError> {
-        self.0.queue(|sender| sender.send_frame(frame))?;
-        self.settle().await
+    pub fn send_frame(&mut self, frame: &Frame) -> impl Future<Output = Result<(), SendError>> {
+        let queued = self.0.queue(|sender| sender.send_frame(frame));
+        self.settle(queued)
     }
 
     /// As [`WebSocket::ping`](crate::WebSocket::ping).
@@ -176,9 +179,9 @@ impl<T: Transport, C: Timer> SendHalf<T, C> {
     /// # Errors
     ///
     /// As there.
-    pub async fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
-        self.0.queue(|sender| sender.ping(payload))?;
-        self.settle().await
+    pub fn ping(&mut self, payload: &[u8]) -> impl Future<Output = Result<(), SendError>> {
+        let queued = self.0.queue(|sender| sender.ping(payload));
+        self.settle(queued)
     }
 
     /// As [`WebSocket::flush`](crate::WebSocket::flush).
@@ -207,7 +210,8 @@ impl<T: Transport, C: Timer> SendHalf<T, C> {
         }
     }
 
-    async fn settle(&mut self) -> Result<(), SendError> {
+    async fn settle(&mut self, queued: Result<(), SendError>) -> Result<(), SendError> {
+        queued?;
         poll_fn(|cx| self.poll_until(Until::BelowMark, cx)).await
     }
 
@@ -235,13 +239,13 @@ impl<T: Transport, C: Timer> RecvHalf<T, C> {
 
     /// Polls for what [`recv`](Self::recv) waits for.
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<OwnedMessage>> {
-        loop {
-            match ready!(self.poll_incoming(cx)) {
-                Some(Incoming::Message(message)) => return Poll::Ready(Some(message)),
-                Some(_) => {}
-                None => return Poll::Ready(None),
-            }
+        let held = self.shared.lock().poll_held();
+        if held.is_some() {
+            return Poll::Ready(held);
         }
+        let closed = &mut self.closed;
+        let poll = |driver: &mut _, cx: &mut Context<'_>| poll_message(driver, closed, cx);
+        self.shared.poll(Half::Recv, cx, poll)
     }
 
     fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<Incoming>> {

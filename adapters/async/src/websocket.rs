@@ -1,7 +1,7 @@
 //! One connection as a value to receive from and send to.
 
 use core::fmt;
-use core::future::poll_fn;
+use core::future::{Future, poll_fn};
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
@@ -77,8 +77,9 @@ impl<T: Transport, C: Timer> WebSocket<T, C> {
     /// which it has [`close_timeout`](sockeye_core::Config::close_timeout).
     ///
     /// Cancel-safe: dropped before it is ready, it has lost nothing.
-    pub async fn recv(&mut self) -> Option<OwnedMessage> {
-        poll_fn(|cx| self.poll_recv(cx)).await
+    #[inline]
+    pub fn recv(&mut self) -> Recv<'_, T, C> {
+        Recv(self)
     }
 
     /// Like [`recv`](Self::recv), with the Pings, the Pongs and the end among the
@@ -89,8 +90,8 @@ impl<T: Transport, C: Timer> WebSocket<T, C> {
 
     /// Sends a message.
     ///
-    /// It is queued when this is first polled, and written then or later: see
-    /// above. This waits only while more than the soft mark is queued, which is
+    /// It is queued by the call, and written when the future is polled or later: see
+    /// above. The future waits only while more than the soft mark is queued, which is
     /// also what ends when it is cancelled; the message stays queued.
     ///
     /// Nothing is received while it waits. Two sides that both send much before they
@@ -101,9 +102,10 @@ impl<T: Transport, C: Timer> WebSocket<T, C> {
     ///
     /// [`SendError::Closing`] and [`SendError::Closed`] when it is too late, and
     /// the others as in [`Sender::send`].
-    pub async fn send<'m>(&mut self, message: impl Into<Outgoing<'m>>) -> Result<(), SendError> {
-        self.sender().send(message)?;
-        self.settle().await
+    #[inline]
+    pub fn send<'m>(&mut self, message: impl Into<Outgoing<'m>>) -> Settle<'_, T, C> {
+        let queued = self.driver.sender().send(message);
+        Settle::new(&mut self.driver, queued)
     }
 
     /// Sends a frame that was encoded once for many connections.
@@ -111,9 +113,10 @@ impl<T: Transport, C: Timer> WebSocket<T, C> {
     /// # Errors
     ///
     /// As [`send`](Self::send).
-    pub async fn send_frame(&mut self, frame: &Frame) -> Result<(), SendError> {
-        self.sender().send_frame(frame)?;
-        self.settle().await
+    #[inline]
+    pub fn send_frame(&mut self, frame: &Frame) -> Settle<'_, T, C> {
+        let queued = self.driver.sender().send_frame(frame);
+        Settle::new(&mut self.driver, queued)
     }
 
     /// Sends a Ping of at most 125 bytes; [`incoming`](Self::incoming) gives the Pong.
@@ -121,9 +124,10 @@ impl<T: Transport, C: Timer> WebSocket<T, C> {
     /// # Errors
     ///
     /// As [`Sender::ping`].
-    pub async fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
-        self.sender().ping(payload)?;
-        self.settle().await
+    #[inline]
+    pub fn ping(&mut self, payload: &[u8]) -> Settle<'_, T, C> {
+        let queued = self.driver.sender().ping(payload);
+        Settle::new(&mut self.driver, queued)
     }
 
     /// Waits until all that was sent has been handed to the transport.
@@ -175,7 +179,7 @@ impl<T: Transport, C: Timer> WebSocket<T, C> {
     /// Several small messages go out in one write in this way, and large ones in
     /// fragments.
     pub fn sender(&mut self) -> &mut Sender {
-        self.driver.endpoint().sender()
+        self.driver.sender()
     }
 
     /// The transport, to look at, until it is closed.
@@ -192,22 +196,71 @@ impl<T: Transport, C: Timer> WebSocket<T, C> {
     }
 
     /// Polls for what [`recv`](Self::recv) waits for.
+    #[inline]
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<OwnedMessage>> {
-        loop {
-            match ready!(self.poll_incoming(cx)) {
-                Some(Incoming::Message(message)) => return Poll::Ready(Some(message)),
-                Some(_) => {}
-                None => return Poll::Ready(None),
-            }
+        match self.driver.poll_held() {
+            Some(message) => Poll::Ready(Some(message)),
+            None => poll_message(&mut self.driver, &mut self.closed, cx),
         }
     }
 
     fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<Incoming>> {
         poll_incoming(&mut self.driver, &mut self.closed, cx)
     }
+}
 
-    async fn settle(&mut self) -> Result<(), SendError> {
-        poll_fn(|cx| poll_settled(&mut self.driver, cx)).await
+/// The future of [`WebSocket::recv`].
+///
+/// Not an `async fn`, and neither is [`Settle`]: a message would move through the state
+/// of each of them.
+#[must_use = "futures do nothing unless polled"]
+pub struct Recv<'a, T, C>(&'a mut WebSocket<T, C>);
+
+impl<T: Transport, C: Timer> Future for Recv<'_, T, C> {
+    type Output = Option<OwnedMessage>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<OwnedMessage>> {
+        self.0.poll_recv(cx)
+    }
+}
+
+/// The future of [`WebSocket::send`] and its like: what was sent is queued already.
+#[must_use = "what was queued is written when this is polled"]
+pub struct Settle<'a, T, C> {
+    driver: &'a mut Driver<T, Messages, C>,
+    queued: Result<(), SendError>,
+}
+
+impl<'a, T, C> Settle<'a, T, C> {
+    #[inline]
+    fn new(driver: &'a mut Driver<T, Messages, C>, queued: Result<(), SendError>) -> Self {
+        Self { driver, queued }
+    }
+}
+
+impl<T: Transport, C: Timer> Future for Settle<'_, T, C> {
+    type Output = Result<(), SendError>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        self.queued?;
+        poll_settled(self.driver, cx)
+    }
+}
+
+/// The next message, past all else that came in.
+pub(crate) fn poll_message<T: Transport, C: Timer>(
+    driver: &mut Driver<T, Messages, C>,
+    closed: &mut Option<Closed>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<OwnedMessage>> {
+    loop {
+        match ready!(poll_incoming(driver, closed, cx)) {
+            Some(Incoming::Message(message)) => return Poll::Ready(Some(message)),
+            Some(_) => {}
+            None => return Poll::Ready(None),
+        }
     }
 }
 
@@ -226,6 +279,7 @@ pub(crate) fn poll_incoming<T: Transport, C: Timer>(
 
 /// What follows the queueing of a message: writes it, unless more answers are to
 /// come; waits only above the soft mark.
+#[inline]
 pub(crate) fn poll_settled<T: Transport, C: Timer>(
     driver: &mut Driver<T, Messages, C>,
     cx: &mut Context<'_>,

@@ -15,6 +15,7 @@ use core::time::Duration;
 use std::io::{self, IoSlice};
 
 use sockeye_async::{Acceptor, Clock, Timer, Transport, WebSocket};
+use sockeye_common::scratch;
 use sockeye_core::{
     Cause, CloseCode, Config, Connection, Incoming, SendError, SharedConfig, Time, Timeout,
 };
@@ -203,6 +204,29 @@ fn a_plain_loop_answers_what_one_read_brought_with_one_write() {
     let peer = script.0.borrow();
     assert_eq!(peer.writes.len(), 1);
     assert_eq!(peer.output(), b"\x81\x05hello".repeat(100));
+}
+
+#[test]
+fn answers_are_written_from_the_buffer_of_the_thread() {
+    let spare = Vec::with_capacity(4096);
+    let place = spare.as_ptr();
+    scratch::put_output(spare);
+    let (mut ws, script) = web_socket(Config::default());
+    for _ in 0..2 {
+        let read = frame(1, b"hello").repeat(100);
+        script.0.borrow_mut().reads.push_back(read);
+        let run = async {
+            while let Some(message) = ws.recv().await {
+                ws.send(message).await?;
+            }
+            Ok::<_, SendError>(())
+        };
+        assert!(poll(run).is_pending());
+        let spare = scratch::take_output().expect("what is idle has none");
+        assert_eq!(spare.as_ptr(), place);
+        scratch::put_output(spare);
+    }
+    assert_eq!(script.0.borrow().output().len(), 200 * 7);
 }
 
 #[test]

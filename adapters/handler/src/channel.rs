@@ -8,7 +8,7 @@ use core::task::{Context as TaskContext, Poll, Waker};
 use core::time::Duration;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use sockeye_core::{CloseCode, Frame, OwnedMessage, SendError, Time};
+use sockeye_core::{CloseCode, Frame, Message, OwnedMessage, SendError, Time};
 
 use crate::context::Context;
 
@@ -58,6 +58,14 @@ impl Output {
     }
 }
 
+/// How the code was left.
+pub(crate) struct Flushed {
+    /// For the next message.
+    pub(crate) has_room: bool,
+    /// It waits for room to send.
+    pub(crate) waits_for_room: bool,
+}
+
 struct Asleep {
     id: u64,
     until: Time,
@@ -71,10 +79,10 @@ impl Channel {
     ///
     /// While closing there may be no room for a message: then nobody is interested. `polled` is
     /// the waker of the code that is polled next anyway.
-    pub(crate) fn refresh(&self, message: Option<OwnedMessage>, cx: &Context<'_>, polled: &Waker) {
+    pub(crate) fn refresh(&self, message: Option<Message<'_>>, cx: &Context<'_>, polled: &Waker) {
         let mut state = self.lock();
         if state.inbox.is_none() {
-            state.inbox = message;
+            state.inbox = message.map(Message::into_owned);
         }
         state.now = cx.now();
         state.is_open = cx.is_open();
@@ -100,11 +108,10 @@ impl Channel {
         woken.into_iter().for_each(Waker::wake);
     }
 
-    /// Takes what the code has sent, and asks for what it waits for. Says whether there is room
-    /// for the next message.
+    /// Takes what the code has sent, and asks for what it waits for.
     ///
     /// `outbox` is empty, and comes back full: two of them take turns, so none is allocated.
-    pub(crate) fn flush(&self, outbox: &mut Vec<Output>, cx: &mut Context<'_>) -> bool {
+    pub(crate) fn flush(&self, outbox: &mut Vec<Output>, cx: &mut Context<'_>) -> Flushed {
         let mut state = self.lock();
         core::mem::swap(&mut state.outbox, outbox);
         if !state.sleeps.is_empty() || state.is_timed {
@@ -114,12 +121,10 @@ impl Channel {
                 None => cx.clear_timer(SLEEP),
             }
         }
-        state.inbox.is_none()
-    }
-
-    /// Whether the code waits for room to send.
-    pub(crate) fn waits_for_room(&self) -> bool {
-        !self.lock().sending.is_empty()
+        Flushed {
+            has_room: state.inbox.is_none(),
+            waits_for_room: !state.sending.is_empty(),
+        }
     }
 
     /// The connection has ended.
@@ -157,18 +162,18 @@ impl Channel {
         }
     }
 
-    pub(crate) async fn recv(&self) -> Option<OwnedMessage> {
-        poll_fn(|cx| self.poll_recv(cx)).await
+    pub(crate) fn recv(&self) -> impl Future<Output = Option<OwnedMessage>> {
+        poll_fn(|cx| self.poll_recv(cx))
     }
 
-    pub(crate) async fn send(&self, message: OwnedMessage) -> Result<(), SendError> {
+    pub(crate) fn send(&self, message: OwnedMessage) -> Put<'_> {
         let cost = message.as_bytes().len();
-        self.put(Output::Message(message), cost).await
+        self.put(Output::Message(message), cost)
     }
 
-    pub(crate) async fn send_frame(&self, frame: Frame) -> Result<(), SendError> {
+    pub(crate) fn send_frame(&self, frame: Frame) -> Put<'_> {
         let cost = frame.encoded().len();
-        self.put(Output::Frame(frame), cost).await
+        self.put(Output::Frame(frame), cost)
     }
 
     pub(crate) fn close(&self, code: CloseCode, reason: &str) {
@@ -197,25 +202,41 @@ impl Channel {
         }
     }
 
-    /// Waits for room below the soft mark, then queues.
-    async fn put(&self, output: Output, cost: usize) -> Result<(), SendError> {
-        let mut output = Some(output);
-        poll_fn(|cx| {
-            let mut state = self.lock();
-            if !state.is_open {
-                return Poll::Ready(Err(SendError::Closed));
-            }
-            if state.queued > state.soft_mark {
-                state.sending.push(cx.waker().clone());
-                return Poll::Pending;
-            }
-            // Empty messages have their price, too, or a loop that sends them would never wait.
-            let cost = cost.saturating_add(size_of::<Output>());
-            state.queued = state.queued.saturating_add(cost);
-            state.outbox.extend(output.take());
-            Poll::Ready(Ok(()))
-        })
-        .await
+    fn put(&self, output: Output, cost: usize) -> Put<'_> {
+        Put {
+            channel: self,
+            output: Some(output),
+            // Empty messages have their price, too, or a loop that sends them would never
+            // wait.
+            cost: cost.saturating_add(size_of::<Output>()),
+        }
+    }
+}
+
+/// Waits for room below the soft mark, then queues.
+///
+/// Not an `async fn`: a message would move through the state of each one on its way.
+pub(crate) struct Put<'a> {
+    channel: &'a Channel,
+    output: Option<Output>,
+    cost: usize,
+}
+
+impl Future for Put<'_> {
+    type Output = Result<(), SendError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Result<(), SendError>> {
+        let mut state = self.channel.lock();
+        if !state.is_open {
+            return Poll::Ready(Err(SendError::Closed));
+        }
+        if state.queued > state.soft_mark {
+            state.sending.push(cx.waker().clone());
+            return Poll::Pending;
+        }
+        state.queued = state.queued.saturating_add(self.cost);
+        state.outbox.extend(self.output.take());
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -295,7 +316,7 @@ macro_rules! polled_handler {
             }
 
             fn on_message(&mut self, message: sockeye_core::Message<'_>, cx: &mut Context<'_>) {
-                self.poll(Some(message.into_owned()), cx);
+                self.poll(Some(message), cx);
             }
 
             fn on_timer(&mut self, _key: u64, cx: &mut Context<'_>) {

@@ -6,9 +6,9 @@ use core::task::{Context as TaskContext, Poll, Waker};
 use core::time::Duration;
 
 use futures_core::Stream;
-use sockeye_core::{CloseCode, OwnedMessage};
+use sockeye_core::{CloseCode, Message, OwnedMessage};
 
-use crate::channel::{Channel, Sleep, pace, polled_handler};
+use crate::channel::{Channel, Flushed, Sleep, pace, polled_handler};
 use crate::context::Context;
 use crate::handler::{Decision, Service};
 use crate::peer::Peer;
@@ -106,7 +106,7 @@ impl GeneratorHandler {
         }
     }
 
-    fn poll(&mut self, message: Option<OwnedMessage>, cx: &mut Context<'_>) {
+    fn poll(&mut self, message: Option<Message<'_>>, cx: &mut Context<'_>) {
         self.channel.refresh(message, cx, &self.waker);
         while (cx.is_writable() || !cx.is_open())
             && let Some(stream) = &mut self.stream
@@ -125,7 +125,7 @@ impl GeneratorHandler {
             }
         }
         // A receiver sends nothing, so nothing is in there.
-        let has_room = self.channel.flush(&mut Vec::new(), cx);
+        let Flushed { has_room, .. } = self.channel.flush(&mut Vec::new(), cx);
         pace(has_room, &mut self.has_paused, cx);
     }
 
@@ -201,8 +201,8 @@ pub struct Receiver {
 
 impl Receiver {
     /// The next message. `None` when the connection is closing or has ended.
-    pub async fn recv(&mut self) -> Option<OwnedMessage> {
-        self.channel.recv().await
+    pub fn recv(&mut self) -> impl Future<Output = Option<OwnedMessage>> {
+        self.channel.recv()
     }
 
     /// Waits, by a timer of the session; see [`Ws::sleep`](crate::Ws::sleep).

@@ -5,7 +5,7 @@ use core::pin::Pin;
 use core::task::{Context as TaskContext, Poll, Waker};
 use core::time::Duration;
 
-use sockeye_core::{CloseCode, Frame, OwnedMessage, SendError, Time};
+use sockeye_core::{CloseCode, Frame, Message, OwnedMessage, SendError, Time};
 
 pub use crate::channel::Sleep;
 use crate::channel::{Channel, Output, pace, polled_handler};
@@ -107,7 +107,7 @@ impl LinearHandler {
         }
     }
 
-    fn poll(&mut self, message: Option<OwnedMessage>, cx: &mut Context<'_>) {
+    fn poll(&mut self, message: Option<Message<'_>>, cx: &mut Context<'_>) {
         self.channel.refresh(message, cx, &self.waker);
         let Some(future) = &mut self.future else {
             return;
@@ -115,14 +115,14 @@ impl LinearHandler {
         let polled = future
             .as_mut()
             .poll(&mut TaskContext::from_waker(&self.waker));
-        let has_room = self.channel.flush(&mut self.outbox, cx);
+        let flushed = self.channel.flush(&mut self.outbox, cx);
         for output in self.outbox.drain(..) {
             let _ = output.send(cx);
         }
         if self.outbox.capacity() > KEPT {
             self.outbox = Vec::new();
         }
-        if cx.is_writable() && self.channel.waits_for_room() {
+        if cx.is_writable() && flushed.waits_for_room {
             // Short messages take less of the output than of the outbox: below its mark there
             // is no `on_writable` to wait for.
             self.waker.wake_by_ref();
@@ -136,7 +136,7 @@ impl LinearHandler {
             // Refused if it is closing already, as after an error that says just that.
             let _ = cx.close(code, "");
         } else {
-            pace(has_room, &mut self.has_paused, cx);
+            pace(flushed.has_room, &mut self.has_paused, cx);
         }
     }
 }
@@ -183,8 +183,8 @@ impl Ws {
     /// The next message. `None` when the connection is closing or has ended.
     ///
     /// Nothing is lost if this is dropped before it is ready.
-    pub async fn recv(&mut self) -> Option<OwnedMessage> {
-        self.channel.recv().await
+    pub fn recv(&mut self) -> impl Future<Output = Option<OwnedMessage>> {
+        self.channel.recv()
     }
 
     /// Queues a message. Waits while the output queue is above the soft mark, so a peer that
@@ -193,8 +193,11 @@ impl Ws {
     /// # Errors
     ///
     /// [`SendError::Closed`] when the connection is closing or has ended.
-    pub async fn send(&self, message: impl Into<OwnedMessage>) -> Result<(), SendError> {
-        self.channel.send(message.into()).await
+    pub fn send(
+        &self,
+        message: impl Into<OwnedMessage>,
+    ) -> impl Future<Output = Result<(), SendError>> {
+        self.channel.send(message.into())
     }
 
     /// Queues a frame that was encoded once for many connections.
@@ -202,8 +205,8 @@ impl Ws {
     /// # Errors
     ///
     /// As [`send`](Self::send).
-    pub async fn send_frame(&self, frame: Frame) -> Result<(), SendError> {
-        self.channel.send_frame(frame).await
+    pub fn send_frame(&self, frame: Frame) -> impl Future<Output = Result<(), SendError>> {
+        self.channel.send_frame(frame)
     }
 
     /// Closes behind what is queued. From here on nothing is sent or received.
@@ -261,8 +264,11 @@ impl WsSender {
     /// # Errors
     ///
     /// [`SendError::Closed`] when the connection is closing or has ended.
-    pub async fn send(&self, message: impl Into<OwnedMessage>) -> Result<(), SendError> {
-        self.0.send(message.into()).await
+    pub fn send(
+        &self,
+        message: impl Into<OwnedMessage>,
+    ) -> impl Future<Output = Result<(), SendError>> {
+        self.0.send(message.into())
     }
 
     /// As [`Ws::close`].

@@ -281,12 +281,12 @@ impl Node {
             name => by_name(name),
         };
         let route = method.map(|(_, route)| route).or(self.any.as_ref());
-        route.ok_or_else(|| self.not_allowed())
+        route.ok_or_else(|| self.not_allowed(request.method()))
     }
 
-    /// RFC 9110 §15.5.6: 405, with what is allowed; where nothing but WebSocket is, 426.
-    fn not_allowed(&self) -> Response {
-        if self.methods.is_empty() {
+    /// RFC 9110 §15.5.6: 405, with what is allowed; where that is an upgrade alone, 426.
+    fn not_allowed(&self, method: &str) -> Response {
+        if self.methods.is_empty() && matches!(method, "GET" | "HEAD") {
             return sockeye_core::handshake::HandshakeError::NotUpgrade.response();
         }
         let mut allow: Vec<&str> = self.methods.iter().map(|(name, _)| &**name).collect();

@@ -53,7 +53,9 @@ impl<S: Service> Connection<S> {
 
     /// Does what there is to do. Returns whether there is more.
     pub(crate) fn take_turn(&mut self, now: Time) -> bool {
-        if let Some(spare) = scratch::take_output() {
+        if self.session.wants_buffer()
+            && let Some(spare) = scratch::take_output()
+        {
             self.session.lend(spare);
         }
         if core::mem::take(&mut self.is_woken) {

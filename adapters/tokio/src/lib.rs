@@ -47,7 +47,7 @@ pub use serve::{listen, serve};
 #[doc(no_inline)]
 pub use sockeye_async::tls::{TlsClient, TlsConfigError, TlsError, TlsServer};
 pub use sockeye_async::{
-    AcceptError, ConnectError, ConnectOptions, MaybeTls, ServeOptions, Server, Shutdown,
+    AcceptError, Clock, ConnectError, ConnectOptions, MaybeTls, ServeOptions, Server, Shutdown,
 };
 pub use stream::Stream;
 

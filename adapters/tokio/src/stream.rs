@@ -12,7 +12,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 pub struct Stream<S>(S);
 
 impl<S> Stream<S> {
-    pub(crate) fn new(stream: S) -> Self {
+    /// Over any stream, for a [`WebSocket`](crate::WebSocket) whose handshake was made
+    /// elsewhere.
+    pub fn new(stream: S) -> Self {
         Self(stream)
     }
 

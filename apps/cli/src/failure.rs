@@ -75,8 +75,9 @@ impl Failure {
 
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Ended(_) | Self::Interrupted => 1,
-            Self::Url { .. }
+            Self::Ended(_) => 1,
+            Self::Interrupted
+            | Self::Url { .. }
             | Self::Field(_)
             | Self::FieldLine { .. }
             | Self::Config(_)

@@ -187,10 +187,18 @@ pub struct Tally {
 impl Tally {
     #[inline]
     pub fn add(&mut self, payload: &[u8]) {
-        self.messages += 1;
-        self.bytes += payload.len();
-        self.ends += payload.last().map_or(0, |end| usize::from(*end));
-        std::hint::black_box(payload);
+        self.add_piece(payload, true);
+    }
+
+    /// A piece of a message, and whether it is the last one.
+    #[inline]
+    pub fn add_piece(&mut self, piece: &[u8], last: bool) {
+        self.bytes += piece.len();
+        if last {
+            self.messages += 1;
+            self.ends += piece.last().map_or(0, |end| usize::from(*end));
+        }
+        std::hint::black_box(piece);
     }
 }
 

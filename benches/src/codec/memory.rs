@@ -25,6 +25,14 @@ pub struct Memory<'a> {
     window: &'a mut Window,
     at_window: usize,
     pub written: usize,
+    pub calls: Calls,
+}
+
+/// How often the transport was asked.
+#[derive(Clone, Copy, Default)]
+pub struct Calls {
+    pub reads: u64,
+    pub writes: u64,
 }
 
 /// Where writes go.
@@ -53,6 +61,7 @@ impl<'a> Memory<'a> {
             window,
             at_window: 0,
             written: 0,
+            calls: Calls::default(),
         }
     }
 
@@ -73,6 +82,7 @@ impl<'a> Memory<'a> {
 
     /// One read of at most `room` bytes, which `copy` takes in one or more pieces.
     fn read_with(&mut self, room: usize, mut copy: impl FnMut(&[u8])) {
+        self.calls.reads += 1;
         let mut rest = room.min(READ).min(self.remaining);
         self.remaining -= rest;
         while rest > 0 {
@@ -84,7 +94,18 @@ impl<'a> Memory<'a> {
     }
 
     /// One write, of which everything is taken.
-    pub fn store(&mut self, mut bytes: &[u8]) {
+    pub fn store(&mut self, bytes: &[u8]) {
+        self.calls.writes += 1;
+        self.take(bytes);
+    }
+
+    /// One write of several slices.
+    pub fn store_all<'s>(&mut self, slices: impl IntoIterator<Item = &'s [u8]>) {
+        self.calls.writes += 1;
+        slices.into_iter().for_each(|slice| self.take(slice));
+    }
+
+    fn take(&mut self, mut bytes: &[u8]) {
         self.written += bytes.len();
         match self.window {
             Window::Record(record) => record.extend_from_slice(bytes),
@@ -105,6 +126,7 @@ impl Read for Memory<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.must_wait {
             self.must_wait = false;
+            self.calls.reads += 1;
             return Err(ErrorKind::WouldBlock.into());
         }
         self.must_wait = self.waits;
@@ -120,7 +142,7 @@ impl Write for Memory<'_> {
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let before = self.written;
-        slices.iter().for_each(|slice| self.store(slice));
+        self.store_all(slices.iter().map(|slice| &**slice));
         Ok(self.written - before)
     }
 

@@ -1,10 +1,12 @@
 //! `codec`: the protocol in memory, without a socket, against its peers.
 
+pub mod counts;
 mod fastwebsockets;
 mod job;
 mod memcpy;
 mod memory;
 mod peers;
+mod sans_io;
 mod session;
 mod sockeye;
 mod tungstenite;
@@ -15,6 +17,7 @@ use crate::measure::{Samples, cpu_time};
 use crate::peers::Peer;
 use crate::plot::{self, Bar, Whose};
 use crate::{report, wire};
+use counts::Counts;
 pub use job::{Content, Job, Role, Task};
 use job::{Material, Tally};
 use memory::{Memory, Window};
@@ -48,6 +51,7 @@ const CONTENDERS: &[&dyn Contender] = &[
     &Handled::Plain,
     &Handled::Routed,
     &Handled::Linear,
+    &Peer::Sockeye,
     &tungstenite::Tungstenite,
     &fastwebsockets::Fastwebsockets,
     &Peer::TokioTungstenite,
@@ -56,6 +60,7 @@ const CONTENDERS: &[&dyn Contender] = &[
     &Peer::Yawc,
     &Peer::WebSocket,
     &Peer::Soketto,
+    &sans_io::SansIo,
     &memcpy::Memcpy,
 ];
 
@@ -74,16 +79,15 @@ pub struct Options {
 
 /// Measures every row and prints the tables. False: no row, or no contender, has such a name.
 pub fn run(options: &Options) -> io::Result<bool> {
-    let contenders: Vec<&dyn Contender> = CONTENDERS
-        .iter()
-        .copied()
-        .filter(|contender| contender.name().contains(&options.only))
-        .collect();
-    let mut jobs = jobs();
-    jobs.retain(|job| job.to_string().contains(&options.filter));
+    let (jobs, contenders) = chosen(&options.filter, &options.only);
     if contenders.is_empty() || jobs.is_empty() {
         return Ok(false);
     }
+    // A program of its own, which takes a while to build.
+    let counts = match options.quick {
+        true => None,
+        false => Some(counts::ask(&options.filter, &options.only)?),
+    };
     let mut results = Vec::new();
     for mut job in jobs {
         if options.quick {
@@ -95,7 +99,12 @@ pub fn run(options: &Options) -> io::Result<bool> {
     let tables = tables(results);
     let text: Vec<String> = tables
         .iter()
-        .map(|table| table.render(&contenders))
+        .flat_map(|table| {
+            let counts = counts.as_ref();
+            let counts = counts.map(|counts| table.render_counts(&contenders, counts));
+            [Some(table.render(&contenders)), counts]
+        })
+        .flatten()
         .collect();
     let text = text.join("\n\n");
     println!("{text}");
@@ -107,6 +116,15 @@ pub fn run(options: &Options) -> io::Result<bool> {
         }
     }
     Ok(true)
+}
+
+/// The rows and the contenders whose names contain these.
+fn chosen(filter: &str, only: &str) -> (Vec<Job>, Vec<&'static dyn Contender>) {
+    let mut jobs = jobs();
+    jobs.retain(|job| job.to_string().contains(filter));
+    let contenders = CONTENDERS.iter().copied();
+    let contenders = contenders.filter(|contender| contender.name().contains(only));
+    (jobs, contenders.collect())
 }
 
 /// Does one job once, with one contender. `None` if it failed.
@@ -232,15 +250,42 @@ fn tables(results: Vec<(Job, Vec<Samples>)>) -> Vec<Table> {
 
 impl Table {
     fn render(&self, contenders: &[&dyn Contender]) -> String {
+        let cells = |at| {
+            let jobs = self.jobs.iter().zip(&self.samples);
+            jobs.map(|(job, samples)| cell(job, samples, at)).collect()
+        };
+        self.lay_out(", ns", contenders, cells)
+    }
+
+    fn render_counts(&self, contenders: &[&dyn Contender], counts: &Counts) -> String {
+        let cells = |at: usize| {
+            let name = contenders[at].name();
+            let cell = |job: &Job| match counts.get(&(job.to_string(), name.into())) {
+                Some(count) => count.to_string(),
+                None => NOTHING.into(),
+            };
+            self.jobs.iter().map(cell).collect()
+        };
+        self.lay_out(
+            "allocations / reads / writes per message",
+            contenders,
+            cells,
+        )
+    }
+
+    /// A row for each contender that has anything in its cells.
+    fn lay_out(
+        &self,
+        what: &str,
+        contenders: &[&dyn Contender],
+        cells: impl Fn(usize) -> Vec<String>,
+    ) -> String {
         let lengths: Vec<String> = self.jobs.iter().map(|job| job.length()).collect();
         let rules = vec!["--:"; lengths.len()].join("|");
-        let task = self.jobs[0].task();
-        let mut lines = vec![format!(
-            "| {task}, ns | {} |\n|---|{rules}|",
-            lengths.join(" | ")
-        )];
+        let (task, lengths) = (self.jobs[0].task(), lengths.join(" | "));
+        let mut lines = vec![format!("| {task}{what} | {lengths} |\n|---|{rules}|")];
         for (at, contender) in contenders.iter().enumerate() {
-            let cells: Vec<String> = self.samples.iter().map(|row| cell(row, at)).collect();
+            let cells = cells(at);
             if cells.iter().any(|cell| cell != NOTHING) {
                 lines.push(format!("| {} | {} |", contender.name(), cells.join(" | ")));
             }
@@ -274,8 +319,8 @@ impl Table {
 
 const NOTHING: &str = "–";
 
-/// The median, its spread, and how many times the first contender's it is.
-fn cell(samples: &[Samples], at: usize) -> String {
+/// The median, its spread, how many times the first contender's it is, and how fast bytes go.
+fn cell(job: &Job, samples: &[Samples], at: usize) -> String {
     let first = samples.first().and_then(Samples::median);
     let (median, spread) = (samples[at].median(), samples[at].spread());
     match (median, spread, first) {
@@ -285,8 +330,12 @@ fn cell(samples: &[Samples], at: usize) -> String {
                 ns if ns >= 100.0 => format!("{ns:.0}"),
                 ns => format!("{ns:.1}"),
             };
-            let ratio = median / first;
-            format!("{shown} ±{:.0} % ({ratio:.2}x)", spread * 100.0)
+            let (spread, ratio) = (spread * 100.0, median / first);
+            let rate = match job.len {
+                1_024.. => format!(", {:.1} GB/s", job.len as f64 / median),
+                _ => String::new(),
+            };
+            format!("{shown} ±{spread:.0} % ({ratio:.2}x){rate}")
         }
         _ => NOTHING.into(),
     }

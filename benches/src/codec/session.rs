@@ -149,7 +149,7 @@ fn drive<S: Service>(service: S, material: &Material, memory: &mut Memory<'_>) -
         // Once for all that the read brought.
         while let Some(Transmit::Write(output)) = session.poll_transmit() {
             let before = memory.written;
-            output.slices().for_each(|slice| memory.store(slice));
+            memory.store_all(output.slices());
             session.handle_written(memory.written - before, now);
         }
         session.set_waker(Waker::noop());

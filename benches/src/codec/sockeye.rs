@@ -138,7 +138,7 @@ fn recv(config: &SharedConfig, material: &Material, memory: &mut Memory<'_>) -> 
             }
             while let Some(Transmit::Write(output)) = messages.poll_transmit() {
                 let before = memory.written;
-                output.slices().for_each(|slice| memory.store(slice));
+                memory.store_all(output.slices());
                 messages.handle_written(memory.written - before, now);
             }
             if !messages.holds_input() {
@@ -184,7 +184,7 @@ fn flush(connection: &mut Connection, memory: &mut Memory<'_>, now: Time) {
         if output.is_single() {
             memory.store(output.first());
         } else {
-            output.slices().for_each(|slice| memory.store(slice));
+            memory.store_all(output.slices());
         }
         connection.handle_written(memory.written - before, now);
     }

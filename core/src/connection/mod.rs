@@ -15,8 +15,8 @@ use crate::config::SharedConfig;
 use crate::extensions::Extensions;
 use crate::frame::Opcode;
 use crate::mask::Seed;
-use crate::message::{Binary, Chunk, Lent, Message, Text};
-use crate::receive::{Receiver, Step, What};
+use crate::message::{Binary, Chunk, Lent, Message, MessageKind, OwnedMessage, Text};
+use crate::receive::{Plain, Receiver, Step, What};
 use crate::send::{Rare, Sender, Transmit};
 use crate::time::Time;
 
@@ -181,6 +181,42 @@ impl Connection {
         Some((event, &mut self.sender))
     }
 
+    /// The next message, if it is one that takes the shortest path, which needs no time.
+    ///
+    /// `None` leaves the input as it was, for [`poll_event`](Self::poll_event).
+    #[inline(always)]
+    pub(crate) fn poll_whole(&mut self, input: &mut Input<'_>) -> Option<OwnedMessage> {
+        if !self.sender.gate.is_clear() {
+            return None;
+        }
+        let Plain {
+            kind,
+            header,
+            key,
+            len,
+        } = self.receiver.plain(input.remaining())?;
+        let payload = input.remaining().get(header..)?;
+        if let Some(message) = OwnedMessage::unmasked(kind, payload, len, key) {
+            input.skip(header + len);
+            return Some(message);
+        }
+        let start = input.consumed();
+        input.skip(header);
+        input.take_unmasked(len, key);
+        match kind {
+            MessageKind::Binary => return Some(input.last(len).into()),
+            MessageKind::Text => {
+                if let Ok(text) = simdutf8::basic::from_utf8(input.last(len)) {
+                    return Some(text.into());
+                }
+            }
+        }
+        // What follows from this violation begins with a deadline.
+        input.mask_again(len, key);
+        input.return_to(start);
+        None
+    }
+
     /// The sending half.
     #[must_use]
     #[inline]
@@ -280,6 +316,13 @@ impl Connection {
     /// With [`reclaim`](Self::reclaim) one buffer per thread serves all connections.
     pub fn lend(&mut self, buffer: Vec<u8>) {
         self.sender.lend(buffer);
+    }
+
+    /// Whether there is none, so that one would be taken.
+    #[must_use]
+    #[inline]
+    pub fn wants_buffer(&self) -> bool {
+        self.sender.wants_buffer()
     }
 
     /// Takes the output buffer back, when nothing is queued in it.

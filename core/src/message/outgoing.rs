@@ -39,6 +39,7 @@ pub(crate) enum Payload<'a> {
 }
 
 impl Payload<'_> {
+    #[inline]
     pub(crate) fn as_slice(&self) -> &[u8] {
         match self {
             Payload::Lent(bytes) => bytes,
@@ -193,6 +194,7 @@ impl From<&Frame> for Outgoing<'_> {
 }
 
 impl From<OwnedMessage> for Outgoing<'_> {
+    #[inline]
     fn from(message: OwnedMessage) -> Self {
         match message {
             OwnedMessage::Text(OwnedText(TextStorage::Inline(inline))) => {

@@ -8,6 +8,7 @@ use core::ops::Deref;
 use bytes::Bytes;
 
 use super::MessageKind;
+use crate::mask::{self, Key};
 
 /// A message that outlives its connection's buffers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,11 +40,28 @@ impl OwnedMessage {
 
     /// The payload, whichever the kind.
     #[must_use]
+    #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         match self {
             Self::Text(text) => text.as_bytes(),
             Self::Binary(binary) => binary,
         }
+    }
+}
+
+impl OwnedMessage {
+    /// A short message, of the first `len` bytes of `masked`. `None` if it is not short,
+    /// if `masked` ends too early, or if it should be text and is not.
+    #[inline(always)]
+    pub(crate) fn unmasked(kind: MessageKind, masked: &[u8], len: usize, key: Key) -> Option<Self> {
+        let inline = Inline::unmasked(masked, len, key)?;
+        Some(match kind {
+            MessageKind::Binary => Self::Binary(OwnedBinary(BinaryStorage::Inline(inline))),
+            MessageKind::Text => {
+                simdutf8::basic::from_utf8(inline.as_slice()).ok()?;
+                Self::Text(OwnedText(TextStorage::Inline(inline)))
+            }
+        })
     }
 }
 
@@ -78,33 +96,54 @@ impl From<Bytes> for OwnedMessage {
 }
 
 /// Short payloads are stored in place: an allocation costs more than receiving them.
-const INLINE: usize = 30;
+const INLINE: usize = 31;
 
 /// Aligned, so that it moves in whole words: odd loads right behind the copy that
 /// filled it would each wait for it.
 #[derive(Clone, Copy)]
 #[repr(C, align(8))]
 pub(crate) struct Inline {
-    bytes: [u8; INLINE],
-    len: u8,
+    /// The last one is the length.
+    bytes: [u8; INLINE + 1],
 }
 
 impl Inline {
+    #[inline]
     fn new(payload: &[u8]) -> Option<Self> {
-        let mut bytes = [0; INLINE];
-        bytes.get_mut(..payload.len())?.copy_from_slice(payload);
-        Some(Self {
-            len: payload.len() as u8,
-            bytes,
-        })
+        let mut bytes = [0; INLINE + 1];
+        let len = payload.len();
+        bytes.get_mut(..len)?.copy_from_slice(payload);
+        Self::unmasked(&bytes, len, [0; 4])
     }
 
+    /// The first `len` of `masked`, if they fit, and as many bytes as there is room for
+    /// can be read.
+    ///
+    /// What lies behind them comes along: a copy of a length that the compiler knows
+    /// stays in registers, and so does the length that is added.
+    #[inline(always)]
+    fn unmasked(masked: &[u8], len: usize, key: Key) -> Option<Self> {
+        let (window, _) = masked.as_chunks::<8>();
+        let mut words = mask::block(window.first_chunk::<4>()?, key);
+        if len > INLINE {
+            return None;
+        }
+        words[3] = words[3] << 8 >> 8 | (len as u64) << 56;
+        let mut bytes = [0; INLINE + 1];
+        for (to, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(words) {
+            *to = word.to_le_bytes();
+        }
+        Some(Self { bytes })
+    }
+
+    #[inline]
     pub(super) fn as_slice(&self) -> &[u8] {
-        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+        let len = usize::from(self.bytes[INLINE]);
+        self.bytes.get(..len).unwrap_or_default()
     }
 }
 
-/// The text of an [`OwnedMessage`]. Dereferences to `str`; up to 30 bytes are
+/// The text of an [`OwnedMessage`]. Dereferences to `str`; up to 31 bytes are
 /// stored without an allocation.
 #[derive(Clone)]
 pub struct OwnedText(pub(super) TextStorage);
@@ -131,6 +170,7 @@ impl OwnedText {
 
     /// The text's bytes, without the check that `as_str` makes.
     #[must_use]
+    #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         match &self.0 {
             TextStorage::Inline(inline) => inline.as_slice(),
@@ -185,7 +225,7 @@ impl fmt::Debug for OwnedText {
     }
 }
 
-/// The bytes of an [`OwnedMessage`]. Dereferences to `[u8]`; up to 30 bytes are
+/// The bytes of an [`OwnedMessage`]. Dereferences to `[u8]`; up to 31 bytes are
 /// stored without an allocation.
 #[derive(Clone)]
 pub struct OwnedBinary(pub(super) BinaryStorage);
@@ -199,6 +239,7 @@ pub(super) enum BinaryStorage {
 impl OwnedBinary {
     /// The bytes.
     #[must_use]
+    #[inline]
     pub fn as_slice(&self) -> &[u8] {
         match &self.0 {
             BinaryStorage::Inline(inline) => inline.as_slice(),
@@ -249,6 +290,7 @@ impl From<OwnedBinary> for Vec<u8> {
 impl Deref for OwnedBinary {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
         self.as_slice()
     }
@@ -290,5 +332,31 @@ mod tests {
             assert_eq!(matches!(owned.0, BinaryStorage::Inline(_)), len <= INLINE);
             assert_eq!(Vec::from(owned), bytes);
         }
+    }
+    #[test]
+    fn a_short_payload_is_unmasked_on_its_way_in_and_nothing_behind_it_shows() {
+        let key = [1, 2, 3, 4];
+        for len in 0..=INLINE + 2 {
+            for behind in 0..40 {
+                let mut masked: Vec<u8> = (b'a'..)
+                    .take(len)
+                    .chain(b'A'..)
+                    .take(len + behind)
+                    .collect();
+                let payload = masked[..len].to_vec();
+                mask::apply(&mut masked, key);
+                for kind in [MessageKind::Text, MessageKind::Binary] {
+                    let message = OwnedMessage::unmasked(kind, &masked, len, key);
+                    let fits = len <= INLINE && masked.len() > INLINE;
+                    assert_eq!(message.is_some(), fits, "{len} of {}", masked.len());
+                    if let Some(message) = message {
+                        assert_eq!((message.kind(), message.as_bytes()), (kind, &*payload));
+                    }
+                }
+            }
+        }
+        let bad = [&b"\xff"[..], &[b'x'; 40]].concat();
+        assert!(OwnedMessage::unmasked(MessageKind::Text, &bad, 1, [0; 4]).is_none());
+        assert!(OwnedMessage::unmasked(MessageKind::Binary, &bad, 1, [0; 4]).is_some());
     }
 }

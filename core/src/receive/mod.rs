@@ -71,6 +71,7 @@ impl Step {
         len: 0,
     };
 
+    #[inline(always)]
     fn lent(kind: MessageKind, len: usize) -> Self {
         let what = match kind {
             MessageKind::Text => What::Text,
@@ -130,6 +131,16 @@ enum Spent {
     Nothing,
     Message,
     Control,
+}
+
+/// A message that lies whole in the input, in one frame.
+pub(crate) struct Plain {
+    pub(crate) kind: MessageKind,
+    /// Bytes before the payload.
+    pub(crate) header: usize,
+    /// Zero if the payload is not masked.
+    pub(crate) key: Key,
+    pub(crate) len: usize,
 }
 
 /// A data frame that may be received.
@@ -217,16 +228,30 @@ impl Receiver {
     /// in the input, with nothing open. None: it is something else.
     #[inline(always)]
     pub(crate) fn fast(&self, input: &mut Input<'_>) -> Option<Step> {
+        let Plain {
+            kind,
+            header,
+            key,
+            len,
+        } = self.plain(input.remaining())?;
+        input.skip(header);
+        input.take_unmasked(len, key);
+        Some(Step::lent(kind, len))
+    }
+
+    /// The frame at the beginning of `bytes`, if the shortest path is for it.
+    #[inline(always)]
+    pub(crate) fn plain(&self, bytes: &[u8]) -> Option<Plain> {
         if self.open.is_some() {
             return None;
         }
-        let [first, second, rest @ ..] = input.remaining() else {
+        let [first, second, rest @ ..] = bytes else {
             return None;
         };
         // FIN and an opcode, no reserved bit.
-        let what = match first {
-            0x81 => What::Text,
-            0x82 => What::Binary,
+        let kind = match first {
+            0x81 => MessageKind::Text,
+            0x82 => MessageKind::Binary,
             _ => return None,
         };
         let (expected, key_len) = match self.role {
@@ -253,10 +278,12 @@ impl Receiver {
             Role::Server => *rest.first_chunk()?,
             Role::Client => [0; 4],
         };
-        let len = usize::from(len);
-        input.skip(header + key_len);
-        input.take_unmasked(len, key);
-        Some(Step { what, len })
+        Some(Plain {
+            kind,
+            header: header + key_len,
+            key,
+            len: usize::from(len),
+        })
     }
 
     /// Lets go of everything, when no more is received.

@@ -222,6 +222,11 @@ impl Sender {
         self.queue.lend(buffer);
     }
 
+    #[inline]
+    pub(crate) fn wants_buffer(&self) -> bool {
+        self.queue.wants_buffer()
+    }
+
     pub(crate) fn reclaim(&mut self) -> Option<Vec<u8>> {
         self.queue.reclaim()
     }

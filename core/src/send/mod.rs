@@ -406,12 +406,18 @@ impl Sender {
         self.queued();
     }
 
-    #[inline]
+    // Inlined, so that a short payload stays where it is.
+    #[inline(always)]
     fn put(&mut self, first: First, payload: Payload<'_>) {
         let bytes = payload.as_slice();
         if bytes.len() > BY_REFERENCE {
             return self.put_large(first, payload);
         }
+        self.put_copy(first, bytes);
+    }
+
+    #[inline]
+    fn put_copy(&mut self, first: First, bytes: &[u8]) {
         let key = self.keys.as_mut().map(Keys::next_key);
         let tail = self.queue.tail();
         tail.reserve(bytes.len() + Header::MAX_ENCODED);

@@ -200,10 +200,15 @@ impl Queue {
     /// Takes an empty buffer to append to, unless it has one.
     #[inline]
     pub(super) fn lend(&mut self, buffer: Vec<u8>) {
-        if self.tail.capacity() == 0 {
+        if self.wants_buffer() {
             self.tail = buffer;
             self.tail.clear();
         }
+    }
+
+    #[inline]
+    pub(super) fn wants_buffer(&self) -> bool {
+        self.tail.capacity() == 0
     }
 
     /// Gives the buffer back if nothing is in it.

@@ -1,9 +1,11 @@
 //! What is said on one node is heard on the other.
 
 use core::time::Duration;
+use std::io::{Read, Write};
 
 use serde_json::{Value, json};
 use sockeye_tests::chat::Client;
+use sockeye_tests::wire::Raw;
 
 use crate::{Deployment, on_each_adapter};
 
@@ -169,6 +171,28 @@ fn a_retry_on_another_node_is_the_same_request() {
         let is_more = |m: &Value| m["type"] == "msg" || m["type"] == "private";
         assert_eq!(ben.find_within(QUIET, is_more), None);
     });
+}
+
+#[test]
+fn no_member_can_use_up_the_id_of_what_will_be_published() {
+    let mut token = tempfile::NamedTempFile::new().expect("a file");
+    token.write_all(b"sesame").expect("a disk");
+    let deployment = Deployment::on("tokio").with("--publish-token", token.path().display());
+    let node = deployment.node();
+    let mut eve = Client::join(&node, "server", "lobby");
+    eve.ok(json!({"type": "msg", "room": "lobby", "text": "first", "id": "build-1"}));
+    let body = r#"{"room":"lobby","text":"green","id":"build-1"}"#;
+    // The first time, and again.
+    for _ in 0..2 {
+        let mut raw = Raw::silent(node.address);
+        let head = "POST /api/publish HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer sesame";
+        let length = body.len();
+        raw.write(format!("{head}\r\nContent-Length: {length}\r\n\r\n{body}").as_bytes());
+        let mut answer = String::new();
+        raw.0.read_to_string(&mut answer).expect("the end");
+        assert!(answer.contains(r#"{"off":2,"#), "{answer}");
+    }
+    assert_eq!(eve.texts("lobby", 2), ["first", "green"]);
 }
 
 #[test]

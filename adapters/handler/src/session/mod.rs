@@ -505,6 +505,13 @@ impl<S: Service> Endpoint for Session<S> {
         }
     }
 
+    fn wants_buffer(&self) -> bool {
+        match &self.phase {
+            Phase::Open(open) => open.connection.wants_buffer(),
+            _ => false,
+        }
+    }
+
     fn reclaim(&mut self) -> Option<Vec<u8>> {
         match &mut self.phase {
             Phase::Open(open) => open.connection.reclaim(),

@@ -140,6 +140,8 @@ fn what_is_not_served_is_404_405_or_426() {
         ("GET", "/api/publish", 405, Some("POST")),
         ("POST", "/rooms/x", 405, Some("GET, HEAD")),
         ("GET", "/echo", 426, None),
+        ("HEAD", "/echo", 426, None),
+        ("POST", "/echo", 405, Some("GET")),
         ("HEAD", "/healthz", 200, None),
         ("GET", "/healthz?verbose=1", 200, None),
     ] {

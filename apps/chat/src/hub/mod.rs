@@ -184,15 +184,19 @@ impl Hub {
     /// Hands a private message to the connections of its two people on this node. `false`: the
     /// recipient has none.
     pub(crate) fn whisper(&self, whisper: &Whisper) -> bool {
+        let mut wakers = Wakers::default();
         let Some(id) = &whisper.id else {
-            return self.hand(whisper, true);
+            return self.hand(whisper, true, &mut wakers);
         };
         let key = self.retries.key(("user", &*whisper.to, &*whisper.from, id));
-        let first = || self.hand(whisper, true).then_some(None).ok_or(());
+        let first = || {
+            let is_handed = self.hand(whisper, true, &mut wakers);
+            is_handed.then_some(None).ok_or(())
+        };
         self.retries.once(key, self.now(), first).is_ok()
     }
 
-    fn hand(&self, whisper: &Whisper, must_exist: bool) -> bool {
+    fn hand(&self, whisper: &Whisper, must_exist: bool, wakers: &mut Wakers) -> bool {
         let Whisper { from, to, text, .. } = whisper;
         let mut peers = self.names.peers(to);
         if must_exist && peers.is_empty() {
@@ -203,7 +207,6 @@ impl Hub {
         }
         let ts = rfc3339(whisper.ts);
         let (mut v1, mut older) = (None, None);
-        let mut wakers = Wakers::default();
         for (peer, dialect) in &peers {
             let frame = match dialect {
                 Dialect::V1 => v1.get_or_insert_with(|| {
@@ -375,7 +378,7 @@ impl Hub {
 
     /// Gives a private message to the connections of its two people on this node.
     pub fn hear(&self, whisper: &Whisper) {
-        self.hand(whisper, false);
+        self.hand(whisper, false, &mut Wakers::default());
     }
 
     /// A user on another node is typing.

@@ -265,7 +265,9 @@ impl Room {
         state.usable()?;
         let stamp = state.next();
         if let Some(id) = &post.id {
-            let key = hub.retries.key(("room", &*self.name, &*post.from, id));
+            let key = hub
+                .retries
+                .key((post.via.retries(), &*self.name, &*post.from, id));
             let first = || Ok::<_, Unable>(Some(stamp.clone()));
             if let Some(earlier) = hub.retries.once(key, now, first)?
                 && earlier != stamp

@@ -142,6 +142,17 @@ pub enum Via {
     Api,
 }
 
+impl Via {
+    /// What stands before the keys of retries. A member may have the name that somebody
+    /// publishes under, and could otherwise use up an `id` that can be guessed.
+    pub(crate) fn retries(self) -> &'static str {
+        match self {
+            Self::Member => "room",
+            Self::Api => "api",
+        }
+    }
+}
+
 /// Where a message stands in its room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stamp {

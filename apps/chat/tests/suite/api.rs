@@ -74,6 +74,20 @@ fn what_is_published_where_nobody_is_can_be_read_later() {
 }
 
 #[test]
+fn no_member_can_use_up_the_id_of_what_will_be_published() {
+    let world = world();
+    let mut eve = world.join("server", "r");
+    eve.ask(json!({"type": "msg", "room": "r", "text": "first", "id": "build-1"}));
+    let (status, accepted) = publish(
+        &world,
+        &json!({"room": "r", "text": "green", "id": "build-1"}),
+    );
+    assert_eq!((status, &accepted["off"]), (202, &json!(2)));
+    let said = eve.recv_type("msg");
+    assert_eq!(said.last().expect("a message")["text"], "green");
+}
+
+#[test]
 fn the_same_id_again_gets_the_same_answer() {
     let world = world();
     let mut ana = world.join("ana", "r");

@@ -23,13 +23,16 @@ pub(super) struct Report {
     seconds: f64,
     connected: usize,
     connected_in_ms: f64,
-    connecting_us: Spread,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connecting_us: Option<Spread>,
     sent: u64,
     unsent: u64,
     unanswered: u64,
     /// Answers per second.
     answers_per_second: f64,
-    latency_us: Spread,
+    /// If there was an answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latency_us: Option<Spread>,
     #[serde(skip_serializing_if = "Option::is_none")]
     lag_us: Option<Spread>,
     lost: usize,
@@ -50,9 +53,13 @@ struct Spread {
 }
 
 impl Spread {
-    fn of(histogram: &Histogram<u64>) -> Self {
+    /// Of nothing there is none.
+    fn of(histogram: &Histogram<u64>) -> Option<Self> {
+        if histogram.is_empty() {
+            return None;
+        }
         let at = |quantile| micros(histogram.value_at_quantile(quantile) as f64);
-        Self {
+        Some(Self {
             min: micros(histogram.min() as f64),
             mean: micros(histogram.mean()),
             p50: at(0.5),
@@ -61,7 +68,7 @@ impl Spread {
             p99_9: at(0.999),
             p99_99: at(0.9999),
             max: micros(histogram.max() as f64),
-        }
+        })
     }
 }
 
@@ -91,7 +98,7 @@ impl Report {
             unanswered: tally.unanswered,
             answers_per_second: counts.answered as f64 / seconds,
             latency_us: Spread::of(&counts.latency),
-            lag_us: is_open.then(|| Spread::of(&counts.lag)),
+            lag_us: is_open.then(|| Spread::of(&counts.lag)).flatten(),
             lost: tally.lost,
             errors: tally.faults.clone(),
         }
@@ -142,10 +149,13 @@ impl fmt::Display for Report {
             grouped(self.answers_per_second),
             bytes / 1e6
         )?;
-        line(f, "latency", &self.latency_us)?;
+        if let Some(latency) = &self.latency_us {
+            line(f, "latency", latency)?;
+        }
         if let Some(lag) = &self.lag_us {
             line(f, "own delay", lag)?;
-            if lag.p99 * 2.0 > self.latency_us.p99 && lag.p99 > 1_000.0 {
+            let latency = self.latency_us.as_ref().map_or(0.0, |latency| latency.p99);
+            if lag.p99 * 2.0 > latency && lag.p99 > 1_000.0 {
                 write!(
                     f,
                     "\n             (this program could not keep to the times: \

@@ -61,6 +61,8 @@ fn a_closed_load_keeps_as_many_under_way_as_asked_for() {
     // Nothing that comes is an answer: all stay under way.
     assert_eq!((code, report["sent"].as_u64()), (1, Some(16)), "{report}");
     assert_eq!(report["unanswered"], 16);
+    // Of nothing there are no percentiles.
+    assert!(report.get("latency_us").is_none(), "{report}");
     let (code, report) = bench(&["--duration", "200ms", "--warm-up", "0s", &server.url("/")]);
     assert_eq!((code, &report["unanswered"]), (0, &0.into()), "{report}");
     assert!(report["answers_per_second"].as_f64().expect("a rate") > 0.0);

@@ -160,6 +160,19 @@ fn an_interrupt_closes_with_1000_and_is_no_error() {
 }
 
 #[test]
+fn an_interrupt_before_there_is_a_connection_is_2() {
+    // It takes connections, and says nothing.
+    let deaf = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("ws://{}/", deaf.local_addr().expect("bound"));
+    let child = start(&[&url]);
+    let (_stream, _) = deaf.accept().expect("it connects");
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("a child");
+    let ran = wait(child);
+    assert_eq!((ran.code, &*ran.stdout), (2, ""), "{}", ran.stderr);
+}
+
+#[test]
 fn nobody_who_reads_is_the_end() {
     let server = Server::start();
     let mut child = start(&["-q", "--wait", "forever", &server.url("/")]);

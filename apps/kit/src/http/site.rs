@@ -189,10 +189,12 @@ fn code(status: u16) -> &'static str {
         408 => "too-slow",
         411 => "length-required",
         413 | 414 | 431 => "too-large",
+        417 => "expectation",
         421 => "wrong-host",
         426 => "upgrade-required",
         429 => "too-many",
         503 => "unavailable",
+        505 => "http-version",
         _ => "error",
     }
 }

@@ -7,6 +7,7 @@ mod control;
 mod deflate;
 mod fragments;
 mod header_table;
+mod held;
 mod invariance;
 mod limits;
 mod output;

@@ -52,7 +52,8 @@ impl RedisStore {
             ..
         } = post;
         let settings = &self.0.hub.settings;
-        let retry = Retry::new(id.as_ref().map(|id| format!("room:{room}:{from}:{id}")));
+        let called = |id| format!("{}:{room}:{from}:{id}", via.retries());
+        let retry = Retry::new(id.as_ref().map(called));
         let keys = [
             key("room", room),
             key("log", room),

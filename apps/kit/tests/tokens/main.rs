@@ -1,0 +1,6 @@
+//! Tokens, those that are refused first of all.
+
+mod bench;
+mod claims;
+mod keys;
+mod signatures;
