@@ -11,7 +11,7 @@ use super::login::Candidate;
 use super::waiting::Waiting;
 use super::{Connection, TOO_FAST};
 use crate::protocol::{
-    Code, Dialect, Event, Fields, Id, Position, Request, Since, TextFault, check_text,
+    BadRequest, Code, Dialect, Event, Fields, Id, Position, Request, Since, TextFault, check_text,
 };
 use crate::room::{Departure, Entrance, Reply, Room, Unable};
 use crate::store::{Claimed, Post, Stamp, Via, Whisper};
@@ -45,14 +45,19 @@ impl Connection {
             return self.invalid(cx);
         };
         let id = fields.id();
-        let request = Request::parse(fields);
+        // Also before what a request should have been: who is not known learns nothing of that.
+        let is_barred = self.user.is_none() && !matches!(fields.kind(), Some("login" | "ping"));
+        let request = Request::parse(fields).map_err(|BadRequest| match is_barred {
+            true => Code::NotLoggedIn,
+            false => Code::BadRequest,
+        });
         let is_quiet = id.is_none() && matches!(request, Ok(Request::Typing { .. }));
         let result = match request {
             Ok(Request::Ping) => {
                 Self::tell(&Event::Pong { re: id.as_ref() }, cx);
                 return;
             }
-            request => self.request(request.ok(), id.as_ref(), is_quiet, cx),
+            request => self.request(request, id.as_ref(), is_quiet, cx),
         };
         if let Err(refusal) = result {
             if !is_quiet {
@@ -66,7 +71,7 @@ impl Connection {
 
     fn request(
         &mut self,
-        request: Option<Request<'_>>,
+        request: Result<Request<'_>, Code>,
         re: Option<&Id>,
         is_quiet: bool,
         cx: &mut Context<'_>,
@@ -78,7 +83,7 @@ impl Connection {
                 ..Code::TooFast.into()
             });
         }
-        let request = request.ok_or(Code::BadRequest)?;
+        let request = request?;
         if let Request::Login {
             nickname,
             token,

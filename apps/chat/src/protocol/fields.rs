@@ -60,6 +60,14 @@ impl<'a> Fields<'a> {
         serde_json::from_str(message).ok()
     }
 
+    /// The `type`, if it is a text.
+    pub(crate) fn kind(&self) -> Option<&str> {
+        match self.kind.as_ref()? {
+            Field::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
     /// The `id`, if there is one and it can be one.
     pub(crate) fn id(&self) -> Option<Id> {
         match self.id.as_ref()? {

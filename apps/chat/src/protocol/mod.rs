@@ -12,7 +12,7 @@ pub use id::Id;
 pub(crate) use event::{Event, Position, frame, history, original};
 pub(crate) use fields::{Field, Fields};
 pub(crate) use original::Said;
-pub(crate) use request::{Listing, Request, Since};
+pub(crate) use request::{BadRequest, Listing, Request, Since};
 pub(crate) use text::{TextFault, check_text};
 
 /// The subprotocol of the newer dialect.

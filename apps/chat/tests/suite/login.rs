@@ -93,9 +93,14 @@ fn before_login_everything_but_login_and_ping_is_refused() {
         json!({"type": "history", "room": "r"}),
         json!({"type": "members", "room": "r"}),
         json!({"type": "refresh", "token": "x"}),
+        json!({"type": "refresh"}),
+        json!({"type": "dance"}),
+        json!({"type": 5}),
+        json!({}),
     ] {
         client.refused(request, "not-logged-in");
     }
+    client.refused(json!({"type": "login", "nickname": 5}), "bad-request");
     client.send(json!({"type": "typing", "room": "r"}));
     client.nothing();
     client.send(json!({"type": "ping", "id": "p"}));
