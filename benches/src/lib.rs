@@ -12,6 +12,7 @@ mod measure;
 pub mod path;
 pub mod peers;
 mod plot;
+mod process;
 mod program;
 mod report;
 pub mod sessions;

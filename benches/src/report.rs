@@ -7,7 +7,9 @@ use std::process::Command;
 
 /// A file of this repository.
 pub fn file(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = package.ancestors().find(|dir| dir.ends_with("benches"));
+    root.unwrap_or(package).join("..").join(path)
 }
 
 /// Puts `text` into `docs/performance.md`, between the comments that name this benchmark.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
-use sockeye_core::{Config, Endpoint, Frame, Message, SharedConfig, Time, Transmit};
+use sockeye_core::{Config, Endpoint, Frame, Message, OutputBuffer, SharedConfig, Time, Transmit};
 use sockeye_handler::{
     Address, Context, Decision, Handler, Opening, Peer, Request, Service, Session,
 };
@@ -84,7 +84,7 @@ pub struct Crowd {
     woken: Vec<usize>,
     now: Time,
     /// Of the thread; lent to whoever is driven.
-    spare: Vec<u8>,
+    spare: Option<OutputBuffer>,
     /// Bytes that have left.
     pub written: usize,
 }
@@ -100,7 +100,7 @@ impl Crowd {
             rung: Arc::new(Mutex::new(Vec::with_capacity(count))),
             woken: Vec::with_capacity(count),
             now: Time::ZERO,
-            spare: Vec::new(),
+            spare: None,
             written: 0,
         }
     }
@@ -129,14 +129,16 @@ impl Crowd {
 
     fn drive(&mut self, place: usize, run: impl FnOnce(&mut Session<Echo>)) {
         let session = &mut self.sessions[place];
-        session.lend(std::mem::take(&mut self.spare));
+        if let Some(spare) = self.spare.take() {
+            session.lend(spare);
+        }
         run(session);
         while let Some(Transmit::Write(output)) = session.poll_transmit() {
             let len = output.slices().map(<[u8]>::len).sum();
             session.handle_written(len, self.now);
             self.written += len;
         }
-        self.spare = session.reclaim().unwrap_or_default();
+        self.spare = session.reclaim();
     }
 
     /// Lets each echo a message of 16 bytes.

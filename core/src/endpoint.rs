@@ -3,7 +3,7 @@
 use crate::close::Closed;
 use crate::connection::{Connection, Event, Input};
 use crate::message::{MessageKind, OwnedMessage};
-use crate::send::{Sender, Transmit};
+use crate::send::{OutputBuffer, Sender, Transmit};
 use crate::time::Time;
 use alloc::vec::Vec;
 use core::task::Waker;
@@ -50,11 +50,11 @@ pub trait Endpoint {
     /// See [`Connection::is_drained`].
     fn is_drained(&self) -> bool;
     /// See [`Connection::lend`].
-    fn lend(&mut self, buffer: Vec<u8>);
+    fn lend(&mut self, buffer: OutputBuffer);
     /// See [`Connection::wants_buffer`].
     fn wants_buffer(&self) -> bool;
     /// See [`Connection::reclaim`].
-    fn reclaim(&mut self) -> Option<Vec<u8>>;
+    fn reclaim(&mut self) -> Option<OutputBuffer>;
     /// Whether the endpoint itself can be dropped. An application may go on for a
     /// little after the transport is gone.
     fn is_finished(&self) -> bool {
@@ -147,7 +147,8 @@ impl Messages {
     ///
     /// What [`poll_item`](Endpoint::poll_item) would return, by a way that needs no time
     /// and leaves no output. `None` says only that the other one is to be asked.
-    #[inline]
+    // Inlined, so that the message goes from the input to where it is used in registers.
+    #[inline(always)]
     pub fn poll_held(&mut self) -> Option<OwnedMessage> {
         let mut input = Input::held(self.held.get_mut(self.parsed..)?);
         let message = self.connection.poll_whole(&mut input)?;
@@ -261,7 +262,7 @@ impl Endpoint for Messages {
         self.connection.is_drained()
     }
 
-    fn lend(&mut self, buffer: Vec<u8>) {
+    fn lend(&mut self, buffer: OutputBuffer) {
         self.connection.lend(buffer);
     }
 
@@ -269,7 +270,7 @@ impl Endpoint for Messages {
         self.connection.wants_buffer()
     }
 
-    fn reclaim(&mut self) -> Option<Vec<u8>> {
+    fn reclaim(&mut self) -> Option<OutputBuffer> {
         self.connection.reclaim()
     }
 }

@@ -194,5 +194,5 @@ pub use mask::Seed;
 pub use message::{
     Binary, Chunk, Message, MessageKind, Outgoing, OwnedBinary, OwnedMessage, OwnedText, Text,
 };
-pub use send::{Output, SendError, Sender, Transmit};
+pub use send::{Output, OutputBuffer, SendError, Sender, Transmit};
 pub use time::{Deadline, Time};

@@ -7,37 +7,26 @@ use crate::time::{Deadline, Time};
 /// What a deadline is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Timer {
-    /// The peer was silent: send a Ping, or miss its answer.
-    Keepalive,
+    /// While open, the peer was silent: send a Ping, or miss its answer. Later, it owes a
+    /// Close frame, or the end of its bytes.
+    Peer,
     /// No message either way.
     Idle,
-    /// The peer owes a Close frame, or the end of its bytes.
-    Close,
     /// The transport takes no output.
     Write,
 }
 
 impl Timer {
-    const ALL: [Self; 4] = [Self::Keepalive, Self::Idle, Self::Close, Self::Write];
+    const ALL: [Self; 3] = [Self::Peer, Self::Idle, Self::Write];
 }
 
 /// The next deadline of each kind.
 #[derive(Debug)]
-pub(crate) struct Timers {
-    deadlines: [Deadline; 4],
-    /// A Ping is out, and nothing has come since.
-    awaiting_pong: bool,
-    /// Receiving was paused since the deadline was set.
-    forgiven: bool,
-}
+pub(crate) struct Timers([Deadline; 3]);
 
 impl Default for Timers {
     fn default() -> Self {
-        Self {
-            deadlines: [Deadline::NEVER; 4],
-            awaiting_pong: false,
-            forgiven: false,
-        }
+        Self([Deadline::NEVER; 3])
     }
 }
 
@@ -51,12 +40,12 @@ impl Timers {
     }
 
     pub(crate) fn is_set(&self, timer: Timer) -> bool {
-        self.deadlines[timer as usize] != Deadline::NEVER
+        self.0[timer as usize] != Deadline::NEVER
     }
 
     /// The earliest deadline.
     pub(crate) fn next(&self) -> Option<Time> {
-        let [first, rest @ ..] = self.deadlines;
+        let [first, rest @ ..] = self.0;
         rest.into_iter().fold(first, Ord::min).time()
     }
 
@@ -64,38 +53,12 @@ impl Timers {
     pub(crate) fn expire(&mut self, now: Time) -> Option<Timer> {
         let due = Timer::ALL
             .into_iter()
-            .find(|&timer| self.deadlines[timer as usize].is_due(now))?;
+            .find(|&timer| self.0[timer as usize].is_due(now))?;
         self.clear(due);
         Some(due)
     }
 
-    /// Bytes came: the next Ping is due after `interval`.
-    #[inline]
-    pub(crate) fn heard(&mut self, interval: Duration, now: Time) {
-        self.awaiting_pong = false;
-        self.set_after(Timer::Keepalive, interval, now);
-    }
-
-    /// A Ping went out, or its answer gets more time.
-    pub(crate) fn await_pong(&mut self, timeout: Duration, now: Time) {
-        self.awaiting_pong = true;
-        self.set_after(Timer::Keepalive, timeout, now);
-    }
-
-    pub(crate) fn awaiting_pong(&self) -> bool {
-        self.awaiting_pong
-    }
-
-    /// The pong deadline does not count when it is next reached.
-    pub(crate) fn forgive(&mut self) {
-        self.forgiven = true;
-    }
-
-    pub(crate) fn take_forgiveness(&mut self) -> bool {
-        core::mem::take(&mut self.forgiven)
-    }
-
     fn set(&mut self, timer: Timer, deadline: Deadline) {
-        self.deadlines[timer as usize] = deadline;
+        self.0[timer as usize] = deadline;
     }
 }

@@ -5,7 +5,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from judge import MAY_BE_INFORMATIONAL, fault, judge, table
+from judge import MAY_BE_INFORMATIONAL, fault, judge, row, table
 
 BAD_WORDS = ["NON-STRICT", "UNIMPLEMENTED", "FAILED", "WRONG CODE", "UNCLEAN", "FAILED BY CLIENT", None]
 
@@ -51,6 +51,11 @@ class Reports(unittest.TestCase):
         self.assertTrue(all(v.fault for v in judge(["1.1.1", "1.1.2"], self.reports, "sockeye")))
         self.write(**{"1.1.1": "OK"})
         self.assertTrue(all(v.fault for v in judge(["1.1.1"], self.reports, "other")))
+
+    def test_the_row_counts_compression_apart(self) -> None:
+        self.write(**{"1.1.1": "OK", "7.1.6": "INFORMATIONAL", "12.1.1": "OK", "13.1.1": "FAILED"})
+        found = judge(["1.1.1", "7.1.6", "10.1.1", "12.1.1", "13.1.1", "13.1.2"], self.reports, "sockeye")
+        self.assertEqual(row(found), "3 | 1 | 1 | 1 | 3 | 1 | 2")
 
     def test_the_table_counts_by_section(self) -> None:
         self.write(**{"1.1.1": "OK", "7.1.6": "INFORMATIONAL", "10.1.1": "NON-STRICT"})

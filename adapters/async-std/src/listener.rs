@@ -108,6 +108,6 @@ mod tests {
     #[test]
     fn the_state_of_a_connection_fits_its_budget() {
         let size = size_of::<Connection<Nothing, MaybeTls<Stream<Async<TcpStream>>>, IoClock>>();
-        assert!(size <= 280, "{size}");
+        assert!(size <= 176, "{size}");
     }
 }

@@ -270,7 +270,7 @@ impl<T: Transport, E: Endpoint, C: Timer> Driver<T, E, C> {
 impl<T: Transport, C: Timer> Driver<T, Messages, C> {
     /// The next message, if it was read already: most are, and need nothing of what
     /// [`poll_item`](Self::poll_item) does around it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn poll_held(&mut self) -> Option<OwnedMessage> {
         match self.stash {
             None => self.endpoint.poll_held(),

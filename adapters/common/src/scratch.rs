@@ -7,6 +7,8 @@
 use core::cell::Cell;
 use std::thread::LocalKey;
 
+use sockeye_core::OutputBuffer;
+
 /// Bytes of one read: a message of 16 KiB with its header, or a full record of TLS, and a
 /// little more, so that the read comes short and needs no other to tell that this was all.
 /// A much larger buffer falls out of the first-level cache.
@@ -19,7 +21,7 @@ thread_local! {
     static INPUT_SPARE: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
     #[cfg(feature = "tls")]
     static RECORDS_SPARE: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
-    static OUTPUT_SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    static OUTPUT_SPARE: Cell<Option<OutputBuffer>> = const { Cell::new(None) };
 }
 
 /// Calls `read` with this thread's read buffer.
@@ -47,16 +49,14 @@ fn with<R>(
 }
 
 /// This thread's spare output buffer, if it has one at the moment.
-pub fn take_output() -> Option<Vec<u8>> {
-    let buffer = OUTPUT_SPARE.try_with(Cell::take).ok()?;
-    (buffer.capacity() > 0).then_some(buffer)
+pub fn take_output() -> Option<OutputBuffer> {
+    OUTPUT_SPARE.try_with(Cell::take).ok().flatten()
 }
 
-/// Keeps an empty output buffer for the next connection.
-pub fn put_output(mut buffer: Vec<u8>) {
+/// Keeps an output buffer for the next connection.
+pub fn put_output(buffer: OutputBuffer) {
     if buffer.capacity() <= OUTPUT_MAX {
-        buffer.clear();
-        let _ = OUTPUT_SPARE.try_with(|place| place.set(buffer));
+        let _ = OUTPUT_SPARE.try_with(|place| place.set(Some(buffer)));
     }
 }
 
@@ -78,10 +78,10 @@ mod tests {
 
     #[test]
     fn a_spare_output_buffer_is_lent_once_and_a_grown_one_is_dropped() {
-        put_output(Vec::with_capacity(100));
+        put_output(OutputBuffer::with_capacity(100));
         assert!(take_output().is_some_and(|buffer| buffer.capacity() >= 100));
         assert!(take_output().is_none());
-        put_output(Vec::with_capacity(OUTPUT_MAX + 1));
+        put_output(OutputBuffer::with_capacity(OUTPUT_MAX + 1));
         assert!(take_output().is_none());
     }
 }

@@ -5,8 +5,8 @@ use sockeye_core::{
 };
 
 use crate::address::Address;
+use crate::own::Own;
 use crate::peer::{Peer, PeerError};
-use crate::timers::Timers;
 
 /// One connection, as its handler sees it during a call.
 pub struct Context<'a> {
@@ -14,23 +14,6 @@ pub struct Context<'a> {
     own: &'a mut Own,
     outward: Option<&'a mut (dyn Outward + 'a)>,
     now: Time,
-}
-
-/// What a session owns beside the connection, from its first byte to its last.
-pub(crate) struct Own {
-    pub(crate) address: Address,
-    pub(crate) config: SharedConfig,
-    pub(crate) peer: Option<Peer>,
-    pub(crate) timers: Timers,
-    /// Messages wait in the peer's queue for the output to fall below the soft mark.
-    pub(crate) backlog: bool,
-}
-
-impl Own {
-    pub(crate) fn peer(&mut self) -> &Peer {
-        self.peer
-            .get_or_insert_with(|| Peer::new(self.address.clone(), self.config.hard_mark))
-    }
 }
 
 impl<'a> Context<'a> {
@@ -100,14 +83,12 @@ impl<'a> Context<'a> {
         frame: &Frame,
         push: impl FnOnce(&Peer, &Frame) -> Result<(), PeerError>,
     ) -> Result<(), SendError> {
-        let hard_mark = self.own.config.hard_mark;
-        let is_left = self.own.peer().take_queue(self.sender, hard_mark);
-        // The session moves on what is left when there is room for it again.
-        self.own.backlog = is_left || self.sender.wants_flush();
-        if !self.own.backlog {
+        let peer = self.own.peer(self.sender.config().hard_mark);
+        if !peer.take_queue(self.sender) && !self.sender.wants_flush() {
             return self.sender.send_frame(frame);
         }
-        push(self.own.peer(), frame).map_err(|error| match error {
+        // The session moves on what is left when there is room for it again.
+        push(peer, frame).map_err(|error| match error {
             PeerError::Full => SendError::Full,
             PeerError::Closed => SendError::Closing,
         })
@@ -189,17 +170,17 @@ impl<'a> Context<'a> {
     ///
     /// A key has one time, the newest. Adapters may be coarse: expect up to 0.1 s of delay.
     pub fn set_timer(&mut self, key: u64, at: Time) {
-        self.own.timers.set(key, at);
+        self.own.set_timer(key, at);
     }
 
     /// Forgets a timer, if it is set.
     pub fn clear_timer(&mut self, key: u64) {
-        self.own.timers.clear(key);
+        self.own.clear_timer(key);
     }
 
     /// This connection's handle for everybody else, made on first use.
     pub fn peer(&mut self) -> Peer {
-        self.own.peer().clone()
+        self.own.peer(self.sender.config().hard_mark).clone()
     }
 
     /// Calls `inner` with a context whose sends go through `on_send`.
@@ -243,7 +224,7 @@ impl<'a> Context<'a> {
     /// The settings of the connection.
     #[must_use]
     pub fn config(&self) -> &SharedConfig {
-        &self.own.config
+        self.sender.config()
     }
 
     /// Bytes of output that are queued and not yet written.

@@ -152,6 +152,7 @@ mod context;
 mod generator;
 mod handler;
 mod linear;
+mod own;
 mod peer;
 mod request;
 mod router;
@@ -176,6 +177,6 @@ pub use sockeye_core::handshake::{
 #[doc(no_inline)]
 pub use sockeye_core::{
     Binary, Cause, Chunk, CloseCode, Closed, Config, ConfigError, Delivery, Endpoint, Frame,
-    Initiator, Message, MessageKind, Outgoing, Output, OwnedBinary, OwnedMessage, OwnedText,
-    SendError, SharedConfig, Text, Time, Timeout, Transmit, Violation,
+    Initiator, Message, MessageKind, Outgoing, Output, OutputBuffer, OwnedBinary, OwnedMessage,
+    OwnedText, SendError, SharedConfig, Text, Time, Timeout, Transmit, Violation,
 };

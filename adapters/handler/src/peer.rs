@@ -41,6 +41,8 @@ struct State {
     /// Bytes until the queue is full; 0 refuses. What is in the queue may cost more.
     room: u32,
     woken: bool,
+    /// The session has seen what is in the queue, and moves it on when there is room.
+    seen: bool,
     stage: Stage,
 }
 
@@ -50,14 +52,6 @@ enum Stage {
     /// A Close is in the queue.
     Closing,
     Ended,
-}
-
-/// What a session has found at its peer.
-pub(crate) struct Work {
-    /// `wake` was called since the last time.
-    pub(crate) woken: bool,
-    /// Something stays in the queue until the output is below its soft mark.
-    pub(crate) backlog: bool,
 }
 
 enum Item {
@@ -76,6 +70,7 @@ impl Peer {
                 queue: Vec::new(),
                 room: room(hard_mark),
                 woken: false,
+                seen: false,
                 stage: Stage::Open,
             }),
             address,
@@ -224,15 +219,13 @@ impl Peer {
 /// What the session does with its peer.
 impl Peer {
     /// Keeps the runtime's waker, and wakes it if something came before it did.
-    ///
-    /// With a `backlog`, what is queued has been seen already.
-    pub(crate) fn set_waker(&self, waker: &Waker, backlog: bool) {
+    pub(crate) fn set_waker(&self, waker: &Waker) {
         let mut state = self.0.lock();
         let old = match &state.waker {
             Some(kept) if kept.will_wake(waker) => None,
             _ => state.waker.replace(waker.clone()),
         };
-        let missed = state.woken || !(backlog || state.queue.is_empty());
+        let missed = state.woken || !(state.seen || state.queue.is_empty());
         drop(state);
         // Dropping a waker may drop a task, and with it whatever that owns: not under the lock.
         drop(old);
@@ -241,34 +234,34 @@ impl Peer {
         }
     }
 
-    /// Whether `wake` was called since the last time.
+    /// Whether `wake` was called since the last time. What is queued stays there.
     pub(crate) fn take_wake(&self) -> bool {
-        core::mem::take(&mut self.0.lock().woken)
+        let mut state = self.0.lock();
+        state.seen = true;
+        core::mem::take(&mut state.woken)
     }
 
-    /// Moves what is queued to the connection while that is below its soft mark.
-    pub(crate) fn take_work(&self, sender: &mut Sender, hard_mark: usize) -> Work {
+    /// Moves what is queued to the connection while that is below its soft mark. Whether `wake`
+    /// was called since the last time.
+    pub(crate) fn take_work(&self, sender: &mut Sender) -> bool {
         let mut state = self.0.lock();
         let woken = core::mem::take(&mut state.woken);
-        let backlog = self.move_queue(state, sender, hard_mark);
-        Work { woken, backlog }
+        self.move_queue(state, sender);
+        woken
     }
 
     /// The same between two sends of the handler; whether something stays in the queue.
-    pub(crate) fn take_queue(&self, sender: &mut Sender, hard_mark: usize) -> bool {
-        self.move_queue(self.0.lock(), sender, hard_mark)
+    pub(crate) fn take_queue(&self, sender: &mut Sender) -> bool {
+        self.move_queue(self.0.lock(), sender)
     }
 
-    fn move_queue(
-        &self,
-        mut state: MutexGuard<'_, State>,
-        sender: &mut Sender,
-        hard_mark: usize,
-    ) -> bool {
-        if state.queue.is_empty() || sender.wants_flush() {
-            return !state.queue.is_empty();
+    fn move_queue(&self, mut state: MutexGuard<'_, State>, sender: &mut Sender) -> bool {
+        state.seen = !state.queue.is_empty();
+        if !state.seen || sender.wants_flush() {
+            return state.seen;
         }
-        state.room = room(hard_mark);
+        state.seen = false;
+        state.room = room(sender.config().hard_mark);
         let mut items = core::mem::take(&mut state.queue).into_iter();
         // Encoding is not done under the lock, nor is anything dropped.
         drop(state);
@@ -281,11 +274,11 @@ impl Peer {
                 None => break,
             };
         }
-        let backlog = items.len() > 0;
-        if backlog {
+        let is_left = items.len() > 0;
+        if is_left {
             self.put_back(items.collect());
         }
-        backlog
+        is_left
     }
 
     /// Queues a frame behind what could not be moved. Nobody is woken: it is the session itself
@@ -294,6 +287,7 @@ impl Peer {
         let mut state = self.0.lock();
         state.admit(frame.encoded().len())?;
         state.push(Item::Frame(frame.clone()));
+        state.seen = true;
         Ok(())
     }
 
@@ -305,6 +299,7 @@ impl Peer {
         }
         state.room = state.room.saturating_sub(cost(0));
         state.push(Item::Kept(frame.clone()));
+        state.seen = true;
         Ok(())
     }
 
@@ -314,6 +309,7 @@ impl Peer {
         state.room = state.room.saturating_sub(cost);
         left.append(&mut state.queue);
         state.queue = left;
+        state.seen = true;
     }
 
     /// The connection has ended: refuses everything from here on. Waking still works.
@@ -527,7 +523,7 @@ mod tests {
     fn the_runtime_is_woken_once_for_any_number_of_messages() {
         let count = Arc::new(Count::default());
         let peer = peer(1000);
-        peer.set_waker(&Waker::from(Arc::clone(&count)), false);
+        peer.set_waker(&Waker::from(Arc::clone(&count)));
         for _ in 0..3 {
             peer.send("x").expect("room");
             peer.wake();
@@ -545,7 +541,7 @@ mod tests {
             let count = Arc::new(Count::default());
             let peer = peer(1000);
             act(&peer);
-            peer.set_waker(&Waker::from(Arc::clone(&count)), false);
+            peer.set_waker(&Waker::from(Arc::clone(&count)));
             assert_eq!(count.0.load(Ordering::Relaxed), 1);
         }
     }
@@ -555,7 +551,8 @@ mod tests {
         let count = Arc::new(Count::default());
         let peer = peer(1000);
         peer.send("x").expect("room");
-        peer.set_waker(&Waker::from(Arc::clone(&count)), true);
+        assert!(!peer.take_wake(), "it has looked");
+        peer.set_waker(&Waker::from(Arc::clone(&count)));
         assert_eq!(count.0.load(Ordering::Relaxed), 0);
     }
 

@@ -10,7 +10,7 @@ use sockeye_core::Time;
 use sockeye_core::handshake::{self, InvalidField, Response};
 
 use crate::address::Address;
-use crate::context::Own;
+use crate::own::Own;
 use crate::peer::Peer;
 
 /// A request, with the parameters of its path. Dereferences to [`handshake::Request`].
@@ -94,6 +94,8 @@ impl<'a> FromIterator<(&'a str, &'a str)> for Params<'a> {
 /// What a service can do while it decides.
 pub struct Opening<'a> {
     own: &'a mut Own,
+    /// Of the queue of its peer.
+    hard_mark: usize,
     extensions: Extensions,
     fields: Option<Response>,
     now: Time,
@@ -103,9 +105,10 @@ pub struct Opening<'a> {
 type Extensions = Vec<Arc<dyn Any + Send + Sync>>;
 
 impl<'a> Opening<'a> {
-    pub(crate) fn new(own: &'a mut Own, now: Time) -> Self {
+    pub(crate) fn new(own: &'a mut Own, hard_mark: usize, now: Time) -> Self {
         Self {
             own,
+            hard_mark,
             extensions: Vec::new(),
             fields: None,
             now,
@@ -140,7 +143,7 @@ impl<'a> Opening<'a> {
 
     /// The connection's handle for everybody else, made on first use.
     pub fn peer(&mut self) -> Peer {
-        self.own.peer().clone()
+        self.own.peer(self.hard_mark).clone()
     }
 
     /// Where the peer is.

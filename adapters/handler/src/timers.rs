@@ -2,60 +2,50 @@
 
 use sockeye_core::Time;
 
-/// Times by key. A connection without timers pays a pointer.
-#[derive(Default)]
-pub(crate) struct Timers(Option<Box<Table>>);
-
+/// Times by key.
+///
 /// Few handlers have more than two or three: a list is searched faster than a heap.
 #[derive(Default)]
-struct Table {
-    entries: Vec<(u64, Time)>,
-}
+pub(crate) struct Timers(Vec<(u64, Time)>);
 
 impl Timers {
     pub(crate) fn set(&mut self, key: u64, at: Time) {
-        let table = self.0.get_or_insert_default();
-        match table.entries.iter_mut().find(|(k, _)| *k == key) {
+        match self.0.iter_mut().find(|(k, _)| *k == key) {
             Some(entry) => entry.1 = at,
-            None => table.entries.push((key, at)),
+            None => {
+                // One by one: a list that doubles begins with room for four.
+                self.0.reserve_exact(1);
+                self.0.push((key, at));
+            }
         }
     }
 
     pub(crate) fn clear(&mut self, key: u64) {
-        if let Some(table) = &mut self.0 {
-            table.entries.retain(|(k, _)| *k != key);
-        }
+        self.0.retain(|(k, _)| *k != key);
     }
 
-    pub(crate) fn clear_all(&mut self) {
-        self.0 = None;
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// The earliest time.
     pub(crate) fn next(&self) -> Option<Time> {
-        let table = self.0.as_ref()?;
-        table.entries.iter().map(|(_, at)| *at).min()
+        self.0.iter().map(|(_, at)| *at).min()
     }
 
     /// How many times have come.
     pub(crate) fn due(&self, now: Time) -> usize {
-        self.0.as_ref().map_or(0, |table| {
-            table.entries.iter().filter(|(_, at)| *at <= now).count()
-        })
+        self.0.iter().filter(|(_, at)| *at <= now).count()
     }
 
     /// Takes the earliest of those that have come.
     pub(crate) fn pop(&mut self, now: Time) -> Option<u64> {
-        let entries = &mut self.0.as_mut()?.entries;
-        let (index, (key, at)) = entries
-            .iter()
-            .copied()
-            .enumerate()
-            .min_by_key(|(_, (_, at))| *at)?;
+        let times = self.0.iter().copied().enumerate();
+        let (index, (key, at)) = times.min_by_key(|(_, (_, at))| *at)?;
         if at > now {
             return None;
         }
-        entries.remove(index);
+        self.0.remove(index);
         Some(key)
     }
 }

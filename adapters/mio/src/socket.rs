@@ -10,8 +10,18 @@ use sockeye_common::tls::Tls;
 /// A non-blocking socket, and TLS over it if there is any.
 pub(crate) struct Socket {
     stream: TcpStream,
+    /// For whoever polls it: there is room for it here, and beside it there would be none.
+    pub(crate) ready: Ready,
     #[cfg(feature = "tls")]
     tls: Option<Box<Tls>>,
+}
+
+/// What is known of the readiness of a socket.
+pub(crate) struct Ready {
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
+    /// The peer will send no more, and there will be no other edge to say so.
+    pub(crate) ended: bool,
 }
 
 /// What a new socket is to speak: with the feature `tls`, TLS if there is any.
@@ -26,6 +36,12 @@ impl Socket {
         let None = layer;
         Self {
             stream,
+            // What can be written is written without asking; what can be read will be told.
+            ready: Ready {
+                readable: false,
+                writable: true,
+                ended: false,
+            },
             #[cfg(feature = "tls")]
             tls: layer.map(Box::new),
         }

@@ -19,21 +19,11 @@ const SHORT_IS_LAST: bool = cfg!(unix);
 /// have their turn, goes on later without an edge.
 pub(crate) struct Wire {
     socket: Socket,
-    readable: bool,
-    writable: bool,
-    /// The peer will send no more, and there will be no other edge to say so.
-    ended: bool,
 }
 
 impl Wire {
-    /// What can be written is written without asking; what can be read will be told.
     pub(crate) fn new(socket: Socket) -> Self {
-        Self {
-            socket,
-            readable: false,
-            writable: true,
-            ended: false,
-        }
+        Self { socket }
     }
 
     /// Takes over what an edge says. Returns whether it is news.
@@ -41,20 +31,21 @@ impl Wire {
         let ended = event.is_read_closed() || event.is_error();
         let readable = event.is_readable() || ended;
         let writable = event.is_writable() || event.is_write_closed() || event.is_error();
-        let is_news = (readable && !self.readable) || (writable && !self.writable);
-        self.readable |= readable;
-        self.writable |= writable;
-        self.ended |= ended;
+        let ready = &mut self.socket.ready;
+        let is_news = (readable && !ready.readable) || (writable && !ready.writable);
+        ready.readable |= readable;
+        ready.writable |= writable;
+        ready.ended |= ended;
         is_news
     }
 
     /// Has the next read look for itself, whatever the edges have said.
     pub(crate) fn suspect_input(&mut self) {
-        self.readable = true;
+        self.socket.ready.readable = true;
     }
 
     pub(crate) fn is_readable(&self) -> bool {
-        self.readable
+        self.socket.ready.readable
     }
 
     /// Reads once. Call it while it [`is_readable`](Self::is_readable) and the endpoint
@@ -76,7 +67,7 @@ impl Wire {
 
     /// Writes until there is nothing left or the socket takes no more.
     pub(crate) fn write(&mut self, endpoint: &mut impl Endpoint, now: Time) {
-        while self.writable
+        while self.socket.ready.writable
             && let Some(transmit) = endpoint.poll_transmit()
         {
             let written = match transmit {
@@ -84,7 +75,7 @@ impl Wire {
                 Transmit::Shutdown => {
                     match self.socket.shut_down() {
                         Ok(()) => endpoint.handle_shutdown(now),
-                        Err(_) => self.writable = false,
+                        Err(_) => self.socket.ready.writable = false,
                     }
                     continue;
                 }
@@ -93,17 +84,19 @@ impl Wire {
                 Ok(0) => endpoint.handle_error(now),
                 Ok(n) => endpoint.handle_written(n, now),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    self.writable = false;
+                    self.socket.ready.writable = false;
                     endpoint.handle_written(0, now);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(_) => endpoint.handle_error(now),
             }
         }
-        if self.writable && self.socket.holds_output() {
+        if self.socket.ready.writable && self.socket.holds_output() {
             match self.socket.flush() {
                 Ok(()) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.socket.ready.writable = false;
+                }
                 Err(_) => endpoint.handle_error(now),
             }
         }
@@ -124,8 +117,14 @@ impl Wire {
     fn read_into(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.socket.read(buffer);
         match &read {
-            Ok(n) => self.readable = *n == buffer.len() || self.ended || !self.is_short_last(),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable = false,
+            Ok(n) => {
+                let ready = &self.socket.ready;
+                let is_more = *n == buffer.len() || ready.ended || !self.is_short_last();
+                self.socket.ready.readable = is_more;
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.socket.ready.readable = false;
+            }
             Err(_) => {}
         }
         read
@@ -144,7 +143,7 @@ impl Wire {
             (self.socket.write_vectored(slices), offered)
         };
         if let Ok(n) = &written {
-            self.writable = *n == offered || !self.is_short_last();
+            self.socket.ready.writable = *n == offered || !self.is_short_last();
         }
         written
     }

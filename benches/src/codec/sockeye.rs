@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use sockeye_core::{
-    Config, Connection, Endpoint, Event, Incoming, Input, Messages, Outgoing, Seed, SharedConfig,
-    Time, Transmit,
+    Config, Connection, Endpoint, Event, Incoming, Input, Messages, Outgoing, OwnedMessage, Seed,
+    SharedConfig, Time, Transmit,
 };
 
 use super::Contender;
@@ -130,9 +130,10 @@ fn recv(config: &SharedConfig, material: &Material, memory: &mut Memory<'_>) -> 
         };
         loop {
             while let Some(Incoming::Message(message)) = item {
-                tally.add(message.as_bytes());
-                if answers {
-                    messages.sender().send(message).ok()?;
+                take(&mut messages, message, answers, &mut tally)?;
+                // The shorter way first, as the adapters do.
+                while let Some(message) = messages.poll_held() {
+                    take(&mut messages, message, answers, &mut tally)?;
                 }
                 item = messages.poll_item(now);
             }
@@ -147,6 +148,20 @@ fn recv(config: &SharedConfig, material: &Material, memory: &mut Memory<'_>) -> 
             item = messages.poll_item(now);
         }
     }
+}
+
+#[inline]
+fn take(
+    messages: &mut Messages,
+    message: OwnedMessage,
+    answers: bool,
+    tally: &mut Tally,
+) -> Option<()> {
+    tally.add(message.as_bytes());
+    if answers {
+        messages.sender().send(message).ok()?;
+    }
+    Some(())
 }
 
 fn send(

@@ -6,12 +6,13 @@ mod load;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
 use crate::floor::Ground;
 use crate::measure::Samples;
+use crate::process::{self, peers};
 use crate::program::{self, Server, Worker, pinned};
 use crate::report;
 
@@ -89,10 +90,6 @@ impl fmt::Display for Chat {
     }
 }
 
-fn peers() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("peers")
-}
-
 /// Measures, and prints the tables.
 pub fn run(options: &Options) -> io::Result<()> {
     let chat = match &options.chat {
@@ -103,7 +100,7 @@ pub fn run(options: &Options) -> io::Result<()> {
         .into_iter()
         .filter(|server| server.to_string().contains(&options.only))
         .collect();
-    install()?;
+    process::install_peers()?;
     let mut text = Vec::new();
     let rooms: &[usize] = if options.quick { &[20] } else { &[100, 1_000] };
     for &members in rooms {
@@ -130,23 +127,6 @@ pub fn run(options: &Options) -> io::Result<()> {
         report::write("fanout", &format!("{text}\n\n{}.", report::circumstances()))?;
     }
     Ok(())
-}
-
-/// The packages of the peers, as their lock file says.
-fn install() -> io::Result<()> {
-    if peers().join("node_modules").is_dir() {
-        return Ok(());
-    }
-    let installed = Command::new("npm")
-        .args(["ci", "--no-audit", "--no-fund"])
-        .current_dir(peers())
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .status()?;
-    if installed.success() {
-        return Ok(());
-    }
-    Err(io::Error::other("npm could not install the peers"))
 }
 
 /// A server on its core, and the members on another.

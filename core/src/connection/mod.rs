@@ -4,8 +4,6 @@ mod input;
 #[cfg(test)]
 mod tests;
 
-use alloc::boxed::Box;
-use alloc::vec::Vec;
 use core::fmt;
 
 pub use self::input::Input;
@@ -17,7 +15,7 @@ use crate::frame::Opcode;
 use crate::mask::Seed;
 use crate::message::{Binary, Chunk, Lent, Message, MessageKind, OwnedMessage, Text};
 use crate::receive::{Plain, Receiver, Step, What};
-use crate::send::{Rare, Sender, Transmit};
+use crate::send::{OutputBuffer, Sender, Transmit};
 use crate::time::Time;
 
 /// Which side of a connection this is (RFC 6455 §5.1: only clients mask).
@@ -76,8 +74,6 @@ pub enum Event<'a> {
 pub struct Connection {
     receiver: Receiver,
     sender: Sender,
-    /// Lent with the last event.
-    closed: Option<Box<Rare>>,
 }
 
 impl Connection {
@@ -150,8 +146,7 @@ impl Connection {
                 Ok(text) => Event::Message(Message::Text(Text(Lent::Input(text)))),
                 Err(_) => {
                     self.sender.fail(Violation::Utf8, now);
-                    self.closed = Some(self.sender.take_outcome()?);
-                    Event::Closed(self.closed.as_deref()?.outcome()?)
+                    Event::Closed(self.receiver.end(self.sender.take_outcome()?))
                 }
             },
             What::AssembledText => Event::Message(Message::Text(Text(self.receiver.text()?))),
@@ -173,10 +168,7 @@ impl Connection {
             What::Control(_) => Event::Pong(input.last(len)),
             What::AssembledControl(Opcode::Ping) => Event::Ping(self.receiver.control()),
             What::AssembledControl(_) => Event::Pong(self.receiver.control()),
-            What::Closed => {
-                self.closed = Some(self.sender.take_outcome()?);
-                Event::Closed(self.closed.as_deref()?.outcome()?)
-            }
+            What::Closed => Event::Closed(self.receiver.end(self.sender.take_outcome()?)),
         };
         Some((event, &mut self.sender))
     }
@@ -310,11 +302,11 @@ impl Connection {
         self.sender.state() == State::Drained
     }
 
-    /// Lends a buffer to encode output into, if there is none. What it holds is
-    /// cleared; without this one is allocated when it is needed.
+    /// Lends a buffer to encode output into, if there is none. Without this one is
+    /// allocated when it is needed.
     ///
     /// With [`reclaim`](Self::reclaim) one buffer per thread serves all connections.
-    pub fn lend(&mut self, buffer: Vec<u8>) {
+    pub fn lend(&mut self, buffer: OutputBuffer) {
         self.sender.lend(buffer);
     }
 
@@ -327,20 +319,19 @@ impl Connection {
 
     /// Takes the output buffer back, when nothing is queued in it.
     #[must_use]
-    pub fn reclaim(&mut self) -> Option<Vec<u8>> {
+    pub fn reclaim(&mut self) -> Option<OutputBuffer> {
         self.sender.reclaim()
     }
 
     /// Gives a longer pong deadline: input that was read waits for the application.
     pub(crate) fn forgive(&mut self) {
-        self.sender.timers.forgive();
+        self.sender.gate.forgive();
     }
 
     fn new(role: Role, config: &SharedConfig, seed: Option<&Seed>, now: Time) -> Self {
         Self {
             receiver: Receiver::new(role, config),
             sender: Sender::new(config, seed, now),
-            closed: None,
         }
     }
 

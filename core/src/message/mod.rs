@@ -29,7 +29,8 @@ pub enum MessageKind {
 ///
 /// A message that lies whole in the caller's read buffer is lent from there. One
 /// that was cut is lent from where it was assembled; [`into_owned`] then hands
-/// that buffer over without a copy.
+/// that buffer over without a copy, unless it is text of nothing but ASCII: its
+/// buffer serves the next message.
 ///
 /// [`into_owned`]: Message::into_owned
 #[derive(Debug)]
@@ -59,7 +60,7 @@ impl Message<'_> {
         }
     }
 
-    /// Keeps the message: copies what is lent, takes what was assembled.
+    /// Keeps the message: copies what is lent, takes what was assembled to be kept.
     #[must_use]
     pub fn into_owned(self) -> OwnedMessage {
         match self {
@@ -89,7 +90,7 @@ pub struct Text<'a>(pub(crate) Lent<'a, str, String>);
 /// The payload of a received binary message. Dereferences to `[u8]`.
 pub struct Binary<'a>(pub(crate) Lent<'a, [u8], Vec<u8>>);
 
-/// Borrowed from the input, or from where it was assembled, which can be taken.
+/// Borrowed, from the input as a rule, or from where it was assembled to be taken.
 pub(crate) enum Lent<'a, B: ?Sized, O> {
     Input(&'a B),
     Assembled(&'a mut O),
@@ -105,7 +106,7 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// Keeps the text: copies what is lent, takes what was assembled.
+    /// Keeps the text: copies what is lent, takes what was assembled to be kept.
     #[must_use]
     pub fn into_owned(self) -> OwnedText {
         match self.0 {

@@ -165,6 +165,7 @@ impl From<Bytes> for Outgoing<'_> {
 }
 
 impl<'a> From<Message<'a>> for Outgoing<'a> {
+    #[inline]
     fn from(message: Message<'a>) -> Self {
         match message {
             Message::Text(Text(Lent::Input(text))) => Self::text(text),

@@ -15,6 +15,10 @@ const MANY: usize = 64 << 10;
 /// Bytes by which a buffer may exceed twice what has arrived.
 const SLACK: usize = 4 << 10;
 
+/// How much is copied at once: where a buffer is new its zeros are then overwritten while
+/// they are in the nearest cache. A multiple of a key's length, as the next one is.
+const WINDOW: usize = 8 << 10;
+
 /// How much of a piece of text is tried first: what is not ASCII shows early, as a rule.
 const ASCII_FIRST: usize = 256;
 
@@ -138,38 +142,50 @@ impl Buffer {
     /// Appends a masked piece of a message of which at most `to_come` more bytes follow.
     #[inline]
     pub(super) fn push(&mut self, piece: &[u8], key: Key, to_come: usize) {
-        mask::copy(self.room(piece.len(), to_come), piece, key);
-        self.filled += piece.len();
+        self.reserve(piece.len(), to_come);
+        for piece in piece.chunks(WINDOW) {
+            mask::copy(self.room(piece.len()), piece, key);
+            self.filled += piece.len();
+        }
     }
 
     /// Appends a masked piece as far as it is seen to be ASCII, and says how far that is.
     #[inline]
     fn push_ascii(&mut self, piece: &[u8], key: Key, to_come: usize) -> usize {
-        let room = self.room(piece.len(), to_come);
+        self.reserve(piece.len(), to_come);
+        let (first, rest) = piece.split_at(ASCII_FIRST.min(piece.len()));
         let mut taken = 0;
-        for end in [ASCII_FIRST.min(piece.len()), piece.len()] {
-            let window = piece.get(taken..end).unwrap_or_default();
-            let room = room.get_mut(taken..end).unwrap_or_default();
-            if !mask::copy_text(room, window, mask::advance(key, taken)) {
+        for piece in core::iter::once(first).chain(rest.chunks(WINDOW)) {
+            if !mask::copy_text(self.room(piece.len()), piece, key) {
                 break;
             }
-            taken = end;
+            self.filled += piece.len();
+            taken += piece.len();
         }
-        self.filled += taken;
         taken
+    }
+
+    /// Makes sure of the capacity for a piece of which at most `to_come` more bytes follow.
+    #[inline]
+    fn reserve(&mut self, piece: usize, to_come: usize) {
+        let end = self.filled + piece;
+        if end > self.bytes.len() {
+            self.grow(end, end, end.saturating_add(to_come));
+        }
     }
 
     /// Initialised room for the next `len` bytes.
     #[inline]
-    fn room(&mut self, len: usize, to_come: usize) -> &mut [u8] {
+    fn room(&mut self, len: usize) -> &mut [u8] {
         let end = self.filled + len;
         if end > self.bytes.len() {
-            self.grow(end, end, end.saturating_add(to_come));
+            self.bytes.resize(end, 0);
         }
         self.bytes.get_mut(self.filled..end).unwrap_or_default()
     }
 
-    /// Makes `end` bytes of a message of `total` bytes, of which `arrived` are here.
+    /// Makes sure of the capacity for `end` bytes of a message of `total` bytes, of which
+    /// `arrived` are here.
     #[inline(never)]
     fn grow(&mut self, end: usize, arrived: usize, total: usize) {
         if end > self.bytes.capacity() {
@@ -187,7 +203,6 @@ impl Buffer {
             self.bytes.truncate(self.filled);
             self.bytes.reserve_exact(wanted - self.filled);
         }
-        self.bytes.resize(end, 0);
     }
 
     /// How many bytes have been received.
@@ -215,6 +230,7 @@ impl Buffer {
                 self.filled,
                 self.filled.saturating_add(remaining),
             );
+            self.room(room);
         }
         let end = self.bytes.len().min(self.filled + room);
         self.bytes.get_mut(self.filled..end).unwrap_or_default()
@@ -239,5 +255,87 @@ impl Buffer {
     pub(super) fn finish(&mut self) -> &mut Vec<u8> {
         self.bytes.truncate(self.filled);
         &mut self.bytes
+    }
+}
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use super::*;
+
+    const KEY: Key = [1, 2, 3, 4];
+
+    fn masked(bytes: &[u8]) -> Vec<u8> {
+        let mut masked = bytes.to_vec();
+        mask::apply(&mut masked, KEY);
+        masked
+    }
+
+    #[test]
+    fn a_kept_buffer_is_for_a_message_that_has_paid_for_some_of_it() {
+        const TOTAL: usize = 20_000;
+        buffers::recycle(alloc::vec![9; TOTAL]);
+        for (arrived, is_kept) in [(1000, false), (3000, true)] {
+            let mut buffer = Buffer::default();
+            buffer.push(&alloc::vec![0; arrived], KEY, TOTAL - arrived);
+            assert_eq!(buffer.bytes.capacity() >= TOTAL, is_kept, "{arrived}");
+        }
+    }
+
+    #[test]
+    fn what_has_arrived_moves_to_a_kept_buffer_to_the_last_byte() {
+        let payload: Vec<u8> = (0..20_003_u32).map(|i| (i * 7) as u8).collect();
+        buffers::recycle(alloc::vec![9; payload.len()]);
+        let kept = buffers::take(payload.len(), payload.len()).expect("kept");
+        let place = kept.as_ptr();
+        buffers::recycle(kept);
+        let mut buffer = Buffer::default();
+        let mut to_come = payload.len();
+        let mut key = KEY;
+        // Too little for the kept buffer at first, and no multiple of anything.
+        for piece in masked(&payload).chunks(1003) {
+            to_come -= piece.len();
+            buffer.push(piece, key, to_come);
+            key = mask::advance(key, piece.len());
+        }
+        assert_eq!(*buffer.finish(), payload);
+        assert_eq!(buffer.bytes.as_ptr(), place);
+    }
+
+    #[test]
+    fn text_that_is_ascii_to_begin_with_is_whole_and_fails_at_its_first_bad_byte() {
+        for ascii in [0, 1, 255, 256, 257, 3000] {
+            let text = ["x".repeat(ascii), "é€𝄞y".repeat(50)].concat();
+            for step in [1, 7, 300, 1000, 5000] {
+                for bad in [None, Some(0), Some(ascii), Some(text.len() - 1)] {
+                    let mut bytes = text.clone().into_bytes();
+                    if let Some(bad) = bad {
+                        bytes[bad] = 0xff;
+                    }
+                    let mut message = Message::new(MessageKind::Text);
+                    let mut key = KEY;
+                    let mut start = 0;
+                    let failed_in = masked(&bytes).chunks_mut(step).find_map(|piece| {
+                        let arrived = start..start + piece.len();
+                        start = arrived.end;
+                        let next = mask::advance(key, piece.len());
+                        let result = message.push_text(piece, key, usize::MAX);
+                        key = next;
+                        result.is_err().then_some(arrived)
+                    });
+                    match (bad, failed_in) {
+                        (Some(bad), Some(arrived)) => assert!(arrived.contains(&bad)),
+                        (None, None) => {
+                            let whole = match message.text() {
+                                Some(Lent::Input(text)) => text,
+                                Some(Lent::Assembled(text)) => text,
+                                None => "",
+                            };
+                            assert_eq!(whole, text);
+                        }
+                        (bad, failed_in) => panic!("{bad:?} {failed_in:?}"),
+                    }
+                }
+            }
+        }
     }
 }

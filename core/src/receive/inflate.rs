@@ -268,3 +268,12 @@ impl Inflating {
         Ok(())
     }
 }
+
+#[cfg(test)]
+impl Open {
+    /// Bytes of room for pieces to hand out.
+    pub(super) fn held_in_pieces(&self) -> usize {
+        let inflating = self.inflating.as_ref();
+        inflating.map_or(0, |inflating| inflating.chunk.capacity())
+    }
+}

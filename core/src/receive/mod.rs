@@ -12,7 +12,7 @@ use self::assembly::Message;
 #[cfg(feature = "deflate")]
 use self::inflate::Inflating;
 use crate::buffers;
-use crate::close::Violation;
+use crate::close::{Closed, Violation};
 use crate::config::{Config, Delivery};
 use crate::connection::{Input, Role};
 #[cfg(feature = "deflate")]
@@ -123,6 +123,8 @@ struct Open {
     inflating: Option<Box<Inflating>>,
     /// What was handed out with the last step, to be let go with the next.
     spent: Spent,
+    /// How the connection has ended; nothing else is left then.
+    closed: Option<Closed>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -289,6 +291,13 @@ impl Receiver {
     /// Lets go of everything, when no more is received.
     pub(crate) fn clear(&mut self) {
         self.open = None;
+    }
+
+    /// Keeps how the connection has ended while the event is looked at.
+    #[cold]
+    pub(crate) fn end(&mut self, closed: Closed) -> &Closed {
+        let open = self.open.get_or_insert_default();
+        open.closed.insert(closed)
     }
 
     /// Goes on until something is found or the input is used up.
@@ -626,7 +635,10 @@ impl Receiver {
     /// Bytes of payload that are allocated.
     pub(crate) fn held(&self) -> usize {
         let message = self.open.as_ref().and_then(|open| open.message.as_ref());
-        message.map_or(0, Message::held)
+        let assembled = message.map_or(0, Message::held);
+        #[cfg(feature = "deflate")]
+        let assembled = assembled + self.open.as_ref().map_or(0, |open| open.held_in_pieces());
+        assembled
     }
 
     pub(crate) fn is_idle(&self) -> bool {

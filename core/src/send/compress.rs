@@ -119,7 +119,8 @@ impl Sender {
         if window.takeover {
             self.rare.get_or_insert_default().deflater = Some(deflater);
         } else {
-            self.rare = self.rare.take().filter(|rare| rare.outcome.is_some());
+            self.rare
+                .take_if(|rare| rare.keys.is_none() && rare.outcome.is_none());
             pool.put_deflater(deflater);
         }
     }

@@ -1,9 +1,9 @@
 //! How a connection lives and ends: deadlines, closing, failing, half-closing.
 
-use alloc::boxed::Box;
-use alloc::vec::Vec;
-
-use super::{DISCARDING, EOF, FAILED, FRAGMENTING, Gate, Rare, SENT, SHUT_DOWN, Sender, Transmit};
+use super::{
+    DISCARDING, EOF, FAILED, FRAGMENTING, Gate, OutputBuffer, Rare, SENT, SHUT_DOWN, Sender,
+    Transmit,
+};
 use crate::close::machine::{Action, Occurrence, State};
 use crate::close::{Cause, CloseCode, ClosePayload, Closed, Initiator, Timeout, Violation};
 use crate::connection::Role;
@@ -53,7 +53,7 @@ impl Sender {
             _ => return,
         };
         self.timers
-            .set_after(Timer::Close, self.config.close_timeout, now);
+            .set_after(Timer::Peer, self.config.close_timeout, now);
         self.conclude(payload.code, payload.reason, initiator, Cause::Handshake);
     }
 
@@ -70,7 +70,7 @@ impl Sender {
             _ => return,
         }
         self.flags |= FAILED;
-        self.timers.set_after(Timer::Close, self.config.linger, now);
+        self.timers.set_after(Timer::Peer, self.config.linger, now);
         self.conclude(code, reason, Initiator::Local, cause);
     }
 
@@ -93,21 +93,24 @@ impl Sender {
     }
 
     pub(crate) fn handle_written(&mut self, n: usize, now: Time) {
-        let before = self.queue.len();
-        self.queue.advance(n);
-        if self.queue.is_empty() {
+        let is_closing = self.gate.0 & Gate::CLOSING != 0;
+        let before = if is_closing { self.queue.len() } else { 0 };
+        if self.queue.advance(n) {
             self.timers.clear(Timer::Write);
-        } else if n > 0 || !self.timers.is_set(Timer::Write) {
-            self.timers
-                .set_after(Timer::Write, self.config.write_timeout, now);
-        }
-        if !self.wants_flush() {
             self.gate.set(Gate::FULL, false);
+        } else {
+            if n > 0 || !self.timers.is_set(Timer::Write) {
+                self.timers
+                    .set_after(Timer::Write, self.config.write_timeout, now);
+            }
+            if !self.wants_flush() {
+                self.gate.set(Gate::FULL, false);
+            }
         }
-        if self.gate.0 & Gate::CLOSING != 0 {
+        if is_closing {
             // The peer cannot answer our Close before it has come, behind the data.
             if self.state == State::Closing && self.queue.len() < before {
-                self.timers.clear(Timer::Close);
+                self.timers.clear(Timer::Peer);
             }
             self.settle(now);
         }
@@ -125,14 +128,14 @@ impl Sender {
     pub(crate) fn handle_timeout(&mut self, now: Time) {
         while let Some(timer) = self.timers.expire(now) {
             match timer {
-                Timer::Keepalive => self.keep_alive(now),
+                Timer::Peer if self.state == State::Open => self.keep_alive(now),
+                Timer::Peer => self.give_up(Occurrence::CloseTimer, Timeout::Close),
                 Timer::Idle => self.fail_with(
                     CloseCode::GOING_AWAY,
                     "idle",
                     Cause::Timeout(Timeout::Idle),
                     now,
                 ),
-                Timer::Close => self.give_up(Occurrence::CloseTimer, Timeout::Close),
                 Timer::Write => self.give_up(Occurrence::Abort, Timeout::Write),
             }
         }
@@ -141,16 +144,22 @@ impl Sender {
 
     /// Nothing came for the ping interval, or for the pong timeout after a Ping.
     fn keep_alive(&mut self, now: Time) {
-        if !self.timers.awaiting_pong() {
+        let is_awaiting = self.gate.0 & Gate::AWAITING_PONG != 0;
+        let is_forgiving = self.gate.0 & Gate::FORGIVING != 0;
+        if !is_awaiting {
             self.put_urgent(Opcode::Ping, b"");
+            self.gate.set(Gate::AWAITING_PONG, true);
         } else if self.gate.is_paused() {
             // The answer may lie in what was not read.
-            self.timers.forgive();
-        } else if !self.timers.take_forgiveness() {
+            self.gate.forgive();
+        } else if is_forgiving {
+            self.gate.set(Gate::FORGIVING, false);
+        } else {
             let cause = Cause::Timeout(Timeout::Pong);
             return self.fail_with(CloseCode::INTERNAL_ERROR, "keepalive timeout", cause, now);
         }
-        self.timers.await_pong(self.config.pong_timeout, now);
+        self.timers
+            .set_after(Timer::Peer, self.config.pong_timeout, now);
     }
 
     fn give_up(&mut self, occurrence: Occurrence, timeout: Timeout) {
@@ -170,7 +179,8 @@ impl Sender {
         if self.state == State::Open
             && let Some(interval) = self.config.ping_interval
         {
-            self.timers.heard(interval, now);
+            self.gate.set(Gate::AWAITING_PONG, false);
+            self.timers.set_after(Timer::Peer, interval, now);
         }
     }
 
@@ -192,9 +202,8 @@ impl Sender {
             .is_some_and(|rare| rare.outcome.is_some())
     }
 
-    /// The outcome, in its box.
-    pub(crate) fn take_outcome(&mut self) -> Option<Box<Rare>> {
-        self.rare.take_if(|rare| rare.outcome.is_some())
+    pub(crate) fn take_outcome(&mut self) -> Option<Closed> {
+        self.rare.take_if(|rare| rare.outcome.is_some())?.outcome
     }
 
     /// The order of the wire; half-close when the last byte is out.
@@ -203,10 +212,10 @@ impl Sender {
         if self.state == State::Drained {
             return None;
         }
-        if self.queue.is_empty() {
-            return self.wants_shutdown().then_some(Transmit::Shutdown);
+        match self.queue.output() {
+            Some(output) => Some(Transmit::Write(output)),
+            None => self.wants_shutdown().then_some(Transmit::Shutdown),
         }
-        self.queue.output().map(Transmit::Write)
     }
 
     pub(crate) fn wants_input(&self) -> bool {
@@ -218,7 +227,7 @@ impl Sender {
         }
     }
 
-    pub(crate) fn lend(&mut self, buffer: Vec<u8>) {
+    pub(crate) fn lend(&mut self, buffer: OutputBuffer) {
         self.queue.lend(buffer);
     }
 
@@ -227,7 +236,7 @@ impl Sender {
         self.queue.wants_buffer()
     }
 
-    pub(crate) fn reclaim(&mut self) -> Option<Vec<u8>> {
+    pub(crate) fn reclaim(&mut self) -> Option<OutputBuffer> {
         self.queue.reclaim()
     }
 
@@ -257,7 +266,7 @@ impl Sender {
                 #[cfg(feature = "deflate")]
                 self.end_compression();
                 self.timers.clear(Timer::Idle);
-                self.timers.clear(Timer::Keepalive);
+                self.timers.clear(Timer::Peer);
             }
             State::Draining => {
                 self.gate.set(Gate::PAUSED | Gate::FULL, false);
@@ -265,7 +274,7 @@ impl Sender {
                 #[cfg(feature = "deflate")]
                 self.end_compression();
                 self.timers.clear(Timer::Idle);
-                self.timers.clear(Timer::Keepalive);
+                self.timers.clear(Timer::Peer);
             }
             State::Drained => {
                 self.timers = Timers::default();
@@ -278,9 +287,9 @@ impl Sender {
     fn settle(&mut self, now: Time) {
         match self.state {
             // `close` has no clock: its deadline starts with the next step that has one.
-            State::Closing if !self.timers.is_set(Timer::Close) => {
+            State::Closing if !self.timers.is_set(Timer::Peer) => {
                 self.timers
-                    .set_after(Timer::Close, self.config.close_timeout, now);
+                    .set_after(Timer::Peer, self.config.close_timeout, now);
             }
             State::Draining
                 if self.queue.is_empty() && self.flags & EOF != 0 && !self.wants_shutdown() =>
@@ -304,7 +313,10 @@ impl Sender {
             initiator,
             cause,
         };
-        // Nothing is sent any more, so a compressor goes.
-        self.rare = Some(Box::new(Rare::of(outcome)));
+        // Nothing is sent any more, so keys and a compressor go.
+        **self.rare.get_or_insert_default() = Rare {
+            outcome: Some(outcome),
+            ..Rare::default()
+        };
     }
 }

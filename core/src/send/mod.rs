@@ -10,7 +10,7 @@ use core::fmt;
 
 use bytes::Bytes;
 
-pub use self::queue::Output;
+pub use self::queue::{Output, OutputBuffer};
 use self::queue::{Queue, append_masked, encode_masked};
 use crate::close::machine::{Action, Occurrence, State};
 use crate::close::{Cause, CloseCode, Closed, Initiator};
@@ -35,8 +35,6 @@ const BY_REFERENCE: usize = 4096;
 /// [`Connection::poll_transmit`](crate::Connection::poll_transmit).
 pub struct Sender {
     pub(crate) config: SharedConfig,
-    /// Some: this is a client.
-    keys: Option<Keys>,
     queue: Queue,
     state: State,
     pub(crate) gate: Gate,
@@ -46,9 +44,11 @@ pub struct Sender {
     rare: Option<Box<Rare>>,
 }
 
-/// What a connection needs only at its end, or to compress.
-#[cfg_attr(feature = "deflate", derive(Default))]
-pub(crate) struct Rare {
+/// What only some connections need, or only at the end.
+#[derive(Default)]
+struct Rare {
+    /// A client's masking keys.
+    keys: Option<Keys>,
     /// The outcome, until it is given out as an event.
     outcome: Option<Closed>,
     /// A compressor that goes on from message to message, or that a message which is sent
@@ -93,7 +93,7 @@ impl Stream {
     }
 }
 
-/// Why a received message cannot take the shortest path; zero if it can.
+/// Why a received message cannot take the shortest path, and what is not a reason.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Gate(u8);
 
@@ -106,12 +106,22 @@ impl Gate {
     const CLOSING: u8 = 4;
     /// Settings that look at each message: pieces, or an idle deadline.
     const SETTINGS: u8 = 8;
-    /// Output never holds input back. No obstacle itself.
+    const OBSTACLES: u8 = Self::PAUSED | Self::FULL | Self::CLOSING | Self::SETTINGS;
+    /// Output never holds input back.
     const DUPLEX: u8 = 16;
+    /// A Ping is out, and nothing has come since.
+    const AWAITING_PONG: u8 = 32;
+    /// Receiving was paused since the Ping went out, so its answer may be late.
+    const FORGIVING: u8 = 64;
 
     #[inline]
     pub(crate) fn is_clear(self) -> bool {
-        self.0 & !Self::DUPLEX == 0
+        self.0 & Self::OBSTACLES == 0
+    }
+
+    /// The pong deadline does not count when it is next reached.
+    pub(crate) fn forgive(&mut self) {
+        self.set(Self::FORGIVING, true);
     }
 
     /// Whether receiving waits for the application or for the peer to take output.
@@ -131,6 +141,8 @@ const FRAGMENTING: u8 = 1;
 /// Messages may be compressed.
 #[cfg(feature = "deflate")]
 const DEFLATE: u8 = 2;
+/// This is a client.
+const CLIENT: u8 = 4;
 /// The writing direction of the transport is shut down.
 const SHUT_DOWN: u8 = 8;
 /// The peer's bytes have ended.
@@ -146,7 +158,7 @@ impl Sender {
     pub(crate) fn new(config: &SharedConfig, seed: Option<&Seed>, now: Time) -> Self {
         let mut timers = Timers::default();
         if let Some(interval) = config.ping_interval {
-            timers.set_after(Timer::Keepalive, interval, now);
+            timers.set_after(Timer::Peer, interval, now);
         }
         let mut gate = Gate(0);
         gate.set(Gate::SETTINGS, config.delivery == Delivery::Chunks);
@@ -156,14 +168,13 @@ impl Sender {
         }
         Self {
             config: config.clone(),
-            keys: seed.map(Keys::new),
             queue: Queue::default(),
             state: State::Open,
             gate,
-            flags: 0,
+            flags: if seed.is_some() { CLIENT } else { 0 },
             stream: Stream::default(),
             timers,
-            rare: None,
+            rare: seed.map(|seed| Box::new(Rare::with_keys(seed))),
         }
     }
 
@@ -175,7 +186,8 @@ impl Sender {
     /// are queued already; [`SendError::Closing`] and [`SendError::Closed`] when it
     /// is too late; [`SendError::Fragmenting`] between [`begin`](Self::begin) and
     /// [`finish`](Self::finish). The message is dropped.
-    #[inline]
+    // Inlined down to the copy, so that the message never goes through memory.
+    #[inline(always)]
     pub fn send<'m>(&mut self, message: impl Into<Outgoing<'m>>) -> Result<(), SendError> {
         let message = message.into();
         #[cfg(feature = "deflate")]
@@ -193,7 +205,7 @@ impl Sender {
     ///
     /// As for [`send`](Self::send).
     pub fn send_frame(&mut self, frame: &Frame) -> Result<(), SendError> {
-        if self.keys.is_some() {
+        if self.flags & CLIENT != 0 {
             return self.send(frame);
         }
         #[cfg(feature = "deflate")]
@@ -311,7 +323,7 @@ impl Sender {
     pub fn pause(&mut self) {
         if self.state == State::Open {
             self.gate.set(Gate::PAUSED, true);
-            self.timers.forgive();
+            self.gate.forgive();
         }
     }
 
@@ -357,11 +369,18 @@ impl Sender {
         self.queue.len() > self.config.soft_mark
     }
 
+    /// The settings of the connection.
+    #[must_use]
+    #[inline]
+    pub fn config(&self) -> &SharedConfig {
+        &self.config
+    }
+
     /// Which side this is.
     #[must_use]
     #[inline]
     pub fn role(&self) -> Role {
-        if self.keys.is_some() {
+        if self.flags & CLIENT != 0 {
             Role::Client
         } else {
             Role::Server
@@ -398,15 +417,22 @@ impl Sender {
 
     #[inline(always)]
     fn put_encoded(&mut self, frame: &Bytes) {
-        if frame.len() <= BY_REFERENCE {
-            self.queue.tail().extend_from_slice(frame);
+        let len = if frame.len() <= BY_REFERENCE {
+            self.queue.append(|tail| tail.extend_from_slice(frame))
         } else {
             self.queue.push_encoded(frame.clone());
-        }
-        self.queued();
+            self.queue.len()
+        };
+        self.queued(len);
     }
 
-    // Inlined, so that a short payload stays where it is.
+    /// RFC 6455 §5.3: a client masks each frame with a new key, and a server none.
+    #[inline]
+    fn next_key(&mut self) -> Option<Key> {
+        let keys = self.rare.as_mut()?.keys.as_mut()?;
+        Some(keys.next_key())
+    }
+
     #[inline(always)]
     fn put(&mut self, first: First, payload: Payload<'_>) {
         let bytes = payload.as_slice();
@@ -416,20 +442,22 @@ impl Sender {
         self.put_copy(first, bytes);
     }
 
-    #[inline]
+    #[inline(never)]
     fn put_copy(&mut self, first: First, bytes: &[u8]) {
-        let key = self.keys.as_mut().map(Keys::next_key);
-        let tail = self.queue.tail();
-        tail.reserve(bytes.len() + Header::MAX_ENCODED);
-        first.encode(key, bytes.len() as u64, tail);
-        append_masked(tail, key, bytes);
-        self.queued();
+        let key = self.next_key();
+        let len = self.queue.append(|tail| {
+            tail.reserve(bytes.len() + Header::MAX_ENCODED);
+            first.encode(key, bytes.len() as u64, tail);
+            append_masked(tail, key, bytes);
+        });
+        self.queued(len);
     }
 
+    #[inline(never)]
     fn put_large(&mut self, first: First, payload: Payload<'_>) {
-        let key = self.keys.as_mut().map(Keys::next_key);
+        let key = self.next_key();
         self.queue.push(first, key, masked_segment(payload, key));
-        self.queued();
+        self.queued(self.queue.len());
     }
 
     fn put_close(&mut self, code: CloseCode, reason: &str) {
@@ -447,13 +475,14 @@ impl Sender {
             .iter_mut()
             .zip(bytes)
             .for_each(|(to, from)| *to = from);
-        let key = self.keys.as_mut().map(Keys::next_key);
+        let key = self.next_key();
         let payload = payload.get(..len).unwrap_or_default();
-        encode_masked(self.queue.tail(), Opcode::Close, key, payload);
+        self.queue
+            .append(|tail| encode_masked(tail, Opcode::Close, key, payload));
     }
 
     fn put_urgent(&mut self, opcode: Opcode, payload: &[u8]) {
-        let key = self.keys.as_mut().map(Keys::next_key);
+        let key = self.next_key();
         self.queue.push_urgent(opcode, key, payload);
     }
 
@@ -487,9 +516,9 @@ impl Sender {
     }
 
     #[inline]
-    fn queued(&mut self) {
+    fn queued(&mut self, len: usize) {
         self.flags |= SENT;
-        if self.wants_flush() {
+        if len > self.config.soft_mark {
             self.hold_back();
         }
     }
@@ -498,23 +527,17 @@ impl Sender {
     fn hold_back(&mut self) {
         if self.state == State::Open && self.gate.0 & Gate::DUPLEX == 0 {
             self.gate.set(Gate::FULL, true);
-            self.timers.forgive();
+            self.gate.forgive();
         }
     }
 }
 
 impl Rare {
-    fn of(outcome: Closed) -> Self {
+    fn with_keys(seed: &Seed) -> Self {
         Self {
-            outcome: Some(outcome),
-            #[cfg(feature = "deflate")]
-            deflater: None,
+            keys: Some(Keys::new(seed)),
+            ..Self::default()
         }
-    }
-
-    /// The outcome, once it is given out.
-    pub(crate) fn outcome(&self) -> Option<&Closed> {
-        self.outcome.as_ref()
     }
 }
 

@@ -18,10 +18,19 @@ const SEGMENT: usize = 16 << 10;
 
 /// Encoded output in the order of the wire.
 ///
-/// An idle connection owns nothing but this value: frames gather in `tail`, and
-/// the rest exists only while it is needed.
+/// An idle connection owns nothing but this pointer.
 #[derive(Default)]
-pub(super) struct Queue {
+pub(super) struct Queue(Option<Box<Pending>>);
+
+/// A buffer that output gathers in, for one connection after another.
+///
+/// [`Connection::reclaim`](crate::Connection::reclaim) gives it, and
+/// [`Connection::lend`](crate::Connection::lend) takes it. It is the size of a pointer.
+pub struct OutputBuffer(Box<Pending>);
+
+/// What waits to be written; without any of it, a buffer.
+#[derive(Default)]
+struct Pending {
     /// Frames that coalesced, behind all segments.
     tail: Vec<u8>,
     /// How much of the first segment (of `tail` if there is none) is written.
@@ -94,19 +103,21 @@ struct Urgent {
 const UNSENT: usize = 2 << 10;
 
 impl Queue {
-    /// Where frames are appended.
-    #[inline]
-    pub(super) fn tail(&mut self) -> &mut Vec<u8> {
-        if self.tail.len() >= SEGMENT {
-            self.seal();
+    /// Has frames appended. Returns the [length](Self::len) by then.
+    #[inline(always)]
+    pub(super) fn append(&mut self, append: impl FnOnce(&mut Vec<u8>)) -> usize {
+        let pending = self.pending();
+        if pending.tail.len() >= SEGMENT {
+            pending.seal();
         }
-        &mut self.tail
+        append(&mut pending.tail);
+        pending.len()
     }
 
     /// Appends a frame whose payload stays where it is.
     pub(super) fn push(&mut self, first: First, key: Option<mask::Key>, payload: Bytes) {
         let (header, header_len) = first.encoded(key, payload.len() as u64);
-        self.push_segment(Segment::Large {
+        self.pending().push_segment(Segment::Large {
             header,
             header_len,
             payload,
@@ -115,41 +126,119 @@ impl Queue {
 
     /// Appends a frame that is encoded already.
     pub(super) fn push_encoded(&mut self, frame: Bytes) {
-        self.push_segment(Segment::Large {
+        self.pending().push_segment(Segment::Large {
             header: Default::default(),
             header_len: 0,
             payload: frame,
         });
     }
 
-    fn push_segment(&mut self, segment: Segment) {
-        self.seal();
-        let more = self.more.get_or_insert_default();
-        more.bytes += segment.len();
-        more.segments.push_back(segment);
-    }
-
     /// Adds a control frame that overtakes.
     pub(super) fn push_urgent(&mut self, opcode: Opcode, key: Option<mask::Key>, payload: &[u8]) {
-        let more = self.more.get_or_insert_default();
+        let more = self.pending().more.get_or_insert_default();
         more.urgent.push(opcode, key, payload);
     }
 
     /// Unwritten bytes, control frames that overtake aside.
     #[inline]
     pub(super) fn len(&self) -> usize {
-        let segments = self.more.as_ref().map_or(0, |more| more.bytes);
-        segments + self.tail.len() - self.written
+        self.0.as_ref().map_or(0, |pending| pending.len())
     }
 
-    #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.more.is_none() && self.tail.is_empty()
+        self.0.as_ref().is_none_or(|pending| pending.is_empty())
     }
 
     /// Everything that waits, in the order of the wire; `None` if nothing does.
     #[inline]
     pub(super) fn output(&self) -> Option<Output<'_>> {
+        self.0.as_ref()?.output()
+    }
+
+    /// Lets go of the first `n` bytes of what `output` offered. Returns whether it is empty
+    /// then.
+    #[inline]
+    pub(super) fn advance(&mut self, n: usize) -> bool {
+        let Some(pending) = &mut self.0 else {
+            return true;
+        };
+        pending.advance(n)
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Takes an empty buffer to append to, unless it has one.
+    #[inline]
+    pub(super) fn lend(&mut self, OutputBuffer(buffer): OutputBuffer) {
+        match &mut self.0 {
+            None => self.0 = Some(buffer),
+            Some(pending) if pending.tail.capacity() == 0 => pending.tail = buffer.tail,
+            Some(_) => {}
+        }
+    }
+
+    #[inline]
+    pub(super) fn wants_buffer(&self) -> bool {
+        let pending = self.0.as_ref();
+        pending.is_none_or(|pending| pending.tail.capacity() == 0)
+    }
+
+    /// Gives the buffer back if nothing is in it.
+    #[inline]
+    pub(super) fn reclaim(&mut self) -> Option<OutputBuffer> {
+        self.0
+            .take_if(|pending| pending.is_empty())
+            .map(OutputBuffer)
+    }
+
+    #[inline]
+    fn pending(&mut self) -> &mut Pending {
+        self.0.get_or_insert_default()
+    }
+}
+
+impl OutputBuffer {
+    /// An empty buffer with room for this many bytes. There is no need to begin with one:
+    /// a connection that has none makes its own.
+    #[must_use]
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self(Box::new(Pending {
+            tail: Vec::with_capacity(bytes),
+            ..Pending::default()
+        }))
+    }
+
+    /// How many bytes it has room for: a reason not to keep one that has grown.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.0.tail.capacity()
+    }
+}
+
+impl fmt::Debug for OutputBuffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutputBuffer")
+            .field("capacity", &self.capacity())
+            .finish()
+    }
+}
+
+impl Pending {
+    #[inline]
+    fn len(&self) -> usize {
+        let segments = self.more.as_ref().map_or(0, |more| more.bytes);
+        segments + self.tail.len() - self.written
+    }
+
+    #[inline]
+    fn is_empty(&self) -> bool {
+        self.more.is_none() && self.tail.is_empty()
+    }
+
+    #[inline]
+    fn output(&self) -> Option<Output<'_>> {
         if let Some(more) = &self.more {
             return Output::of(Several {
                 more,
@@ -167,16 +256,23 @@ impl Queue {
         })
     }
 
-    /// Lets go of the first `n` bytes of what `output` offered.
     #[inline]
-    pub(super) fn advance(&mut self, mut n: usize) {
+    fn advance(&mut self, n: usize) -> bool {
+        if self.more.is_some() {
+            return self.advance_several(n);
+        }
+        self.written = (self.written + n).min(self.tail.len());
+        let is_all = self.written == self.tail.len();
+        if is_all {
+            self.tail.clear();
+            self.written = 0;
+        }
+        is_all
+    }
+
+    fn advance_several(&mut self, mut n: usize) -> bool {
         let Some(more) = &mut self.more else {
-            self.written = (self.written + n).min(self.tail.len());
-            if self.written == self.tail.len() {
-                self.tail.clear();
-                self.written = 0;
-            }
-            return;
+            return self.is_empty();
         };
         while n > 0 {
             let before = n;
@@ -190,36 +286,16 @@ impl Queue {
                 break;
             }
         }
-        self.shed();
-    }
-
-    pub(super) fn clear(&mut self) {
-        *self = Self::default();
-    }
-
-    /// Takes an empty buffer to append to, unless it has one.
-    #[inline]
-    pub(super) fn lend(&mut self, buffer: Vec<u8>) {
-        if self.wants_buffer() {
-            self.tail = buffer;
-            self.tail.clear();
-        }
-    }
-
-    #[inline]
-    pub(super) fn wants_buffer(&self) -> bool {
-        self.tail.capacity() == 0
-    }
-
-    /// Gives the buffer back if nothing is in it.
-    #[inline]
-    pub(super) fn reclaim(&mut self) -> Option<Vec<u8>> {
-        (self.tail.is_empty() && self.tail.capacity() > 0).then(|| core::mem::take(&mut self.tail))
-    }
-
-    fn shed(&mut self) {
         self.more
             .take_if(|more| more.segments.is_empty() && more.urgent.is_empty());
+        self.is_empty()
+    }
+
+    fn push_segment(&mut self, segment: Segment) {
+        self.seal();
+        let more = self.more.get_or_insert_default();
+        more.bytes += segment.len();
+        more.segments.push_back(segment);
     }
 
     fn seal(&mut self) {

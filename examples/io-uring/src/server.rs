@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use sockeye_common::DeadlineHeap;
 use sockeye_core::Deadline;
-use sockeye_handler::{Address, Endpoint, Service, Session, SharedConfig, Time, Transmit};
+use sockeye_handler::{Address, Endpoint, OutputBuffer, Service, Session, SharedConfig, Time, Transmit};
 
 use crate::ring::{Done, Ring};
 
@@ -31,7 +31,7 @@ pub fn serve<S: Service>(
         config,
         connections: Vec::new(),
         deadlines: DeadlineHeap::default(),
-        spare: Vec::new(),
+        spare: None,
         woken: Arc::new(Woken {
             places: Mutex::new(Vec::new()),
             ringer,
@@ -57,7 +57,7 @@ struct Server<S: Service> {
     connections: Vec<Option<Connection<S>>>,
     deadlines: DeadlineHeap,
     /// Lent to whichever session has its turn.
-    spare: Vec<u8>,
+    spare: Option<OutputBuffer>,
     woken: Arc<Woken>,
     epoch: Instant,
 }
@@ -80,7 +80,9 @@ impl<S: Service> Server<S> {
             Done::Accepted(place) => self.open(place, now),
             Done::Received(place, piece) => {
                 if let Some(connection) = get(&mut self.connections, place) {
-                    connection.session.lend(std::mem::take(&mut self.spare));
+                    if let Some(spare) = self.spare.take() {
+                        connection.session.lend(spare);
+                    }
                     connection.receive(self.ring.input(&piece), now);
                 }
                 self.ring.recycle(piece);
@@ -126,7 +128,9 @@ impl<S: Service> Server<S> {
     /// Lets something happen to a session, and does what follows.
     fn with(&mut self, place: u32, now: Time, run: impl FnOnce(&mut Session<S>)) -> io::Result<()> {
         if let Some(connection) = get(&mut self.connections, place) {
-            connection.session.lend(std::mem::take(&mut self.spare));
+            if let Some(spare) = self.spare.take() {
+                connection.session.lend(spare);
+            }
             run(&mut connection.session);
         }
         self.turn(place, now)
@@ -164,7 +168,7 @@ impl<S: Service> Server<S> {
             }
         }
         if let Some(spare) = session.reclaim() {
-            self.spare = spare;
+            self.spare = Some(spare);
         }
         if session.is_finished() {
             self.connections[place as usize] = None;

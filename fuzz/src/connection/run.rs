@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sockeye_core::{
     Cause, CloseCode, Connection, Event, Extensions, Frame, Header, Input, MessageKind, Opcode,
-    Outgoing, Role, SharedConfig, Time, Transmit, Violation,
+    Outgoing, OutputBuffer, Role, SharedConfig, Time, Transmit, Violation,
 };
 
 use super::operation::{Operation, Sending};
@@ -173,7 +173,8 @@ impl Run {
             }
             Operation::SpuriousTimeout => self.time_out_early(),
             Operation::Lend => {
-                let buffer = self.connection.reclaim().unwrap_or_default();
+                let buffer = self.connection.reclaim();
+                let buffer = buffer.unwrap_or_else(|| OutputBuffer::with_capacity(100));
                 self.connection.lend(buffer);
             }
         }

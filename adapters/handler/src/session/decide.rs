@@ -6,12 +6,11 @@ use core::pin::Pin;
 use sockeye_core::handshake::{
     Accept, Accepted, HandshakeError, InvalidField, Request as Head, Response, Upgrade,
 };
-use sockeye_core::{Config, Time};
+use sockeye_core::{Config, SharedConfig, Time};
 
 use super::answer::Content;
 use super::guard::guard;
 use crate::address::Address;
-use crate::context::Own;
 use crate::handler::{Decision, Service};
 use crate::request::{Opening, Request};
 
@@ -19,6 +18,7 @@ use crate::request::{Opening, Request};
 pub(super) struct Deciding<H> {
     pub(super) decision: Pin<Box<dyn Future<Output = Decision<H>> + Send>>,
     pub(super) asked: Asked,
+    pub(super) config: SharedConfig,
     pub(super) deadline: Time,
 }
 
@@ -35,8 +35,7 @@ pub(super) struct Asked {
 pub(super) fn decide<S: Service>(
     request: &Head<'_>,
     service: &S,
-    own: &mut Own,
-    now: Time,
+    mut opening: Opening<'_>,
 ) -> (Decision<S::Handler>, Asked) {
     let mut asked = Asked {
         upgrade: None,
@@ -50,14 +49,13 @@ pub(super) fn decide<S: Service>(
         match request.upgrade() {
             Ok(upgrade) => asked.upgrade = Some(upgrade),
             Err(error) => {
-                let response = refusal(service, &own.address, error.response());
+                let response = refusal(service, opening.address(), error.response());
                 return (Decision::Respond(response), asked);
             }
         }
     }
-    let address = own.address.clone();
+    let address = opening.address().clone();
     let decided = guard(service, &address, || {
-        let mut opening = Opening::new(own, now);
         let decision = service.on_request(&Request::new(request), &mut opening);
         (decision, opening.into_fields())
     });

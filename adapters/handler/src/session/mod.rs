@@ -3,30 +3,34 @@
 mod answer;
 mod decide;
 mod guard;
+mod head;
 mod open;
 
 use alloc::sync::Arc;
 use core::convert::Infallible;
 use core::task::{Context as TaskContext, Poll, Waker};
 
-use sockeye_core::handshake::{Accepted, Response, ServerHandshake};
-use sockeye_core::{CloseCode, Connection, Endpoint, Input, SharedConfig, Time, Transmit};
+use sockeye_core::handshake::{Accepted, Response};
+use sockeye_core::{
+    CloseCode, Connection, Endpoint, Input, OutputBuffer, SharedConfig, Time, Transmit,
+};
 
 use self::answer::{Answer, Content};
 use self::decide::{Asked, Deciding, decide, refusal, unavailable};
 use self::guard::guard;
+use self::head::Waiting;
 use self::open::{Env, Open};
 use crate::address::Address;
-use crate::context::Own;
 use crate::handler::{Decision, Service};
-use crate::timers::Timers;
+use crate::own::Own;
+use crate::request::Opening;
 
 /// One server connection from its first byte to its last: HTTP head, answer or upgrade,
 /// connection, handler.
 ///
 /// It does no I/O. Whoever has the transport drives it through [`Endpoint`], which says what
 /// to call when; see the crate's documentation for a whole driver. It is the whole cost of a
-/// connection: at most 240 bytes with a handler of no size, and no buffer while nothing is
+/// connection: at most 112 bytes with a handler of no size, and no buffer while nothing is
 /// under way.
 ///
 /// There is one request on a connection. If it is not an upgrade, it is answered with
@@ -41,16 +45,12 @@ use crate::timers::Timers;
 pub struct Session<S: Service> {
     phase: Phase<S::Handler>,
     own: Own,
-    /// What was read and cannot be parsed yet, because receiving is paused: at most one read.
-    held: Option<Box<Partial>>,
-    /// The answer that opens the connection, until it is written.
-    preface: Option<Box<Partial>>,
     service: Arc<S>,
 }
 
 enum Phase<H> {
     /// Waiting for the request.
-    Head(ServerHandshake),
+    Head(Waiting),
     /// Waiting for the application's decision.
     Deciding(Box<Deciding<H>>),
     /// Answering with plain HTTP.
@@ -61,12 +61,6 @@ enum Phase<H> {
     Over,
 }
 
-/// Bytes, and how many of them are done with.
-struct Partial {
-    bytes: Vec<u8>,
-    done: usize,
-}
-
 impl<S: Service> Session<S> {
     /// A connection from `address`, accepted at `now`.
     ///
@@ -74,18 +68,9 @@ impl<S: Service> Session<S> {
     /// open, so with TLS it is the time before TLS.
     #[must_use]
     pub fn new(service: Arc<S>, config: SharedConfig, address: Address, now: Time) -> Self {
-        let deadline = now + config.handshake_timeout;
         Self {
-            phase: Phase::Head(ServerHandshake::new(config.head, deadline)),
-            own: Own {
-                address,
-                config,
-                peer: None,
-                timers: Timers::default(),
-                backlog: false,
-            },
-            held: None,
-            preface: None,
+            phase: Phase::Head(Waiting::new(config, now)),
+            own: Own::new(address),
             service,
         }
     }
@@ -97,17 +82,14 @@ impl<S: Service> Session<S> {
     /// finished. Calling it again changes nothing.
     pub fn close(&mut self, code: CloseCode, reason: &str, now: Time) {
         match &mut self.phase {
-            Phase::Head(handshake) => match handshake.handle_eof() {
+            Phase::Head(waiting) => match waiting.handle_eof() {
                 Ok(()) => {
-                    let answer = Answer::silence(&self.own.config, now);
+                    let answer = Answer::silence(&waiting.config, now);
                     self.phase = Phase::Answering(Box::new(answer));
                 }
-                Err(_) => self.refuse(unavailable(), Content::Sent, now),
+                Err(_) => self.refuse(unavailable(), now),
             },
-            Phase::Deciding(deciding) => {
-                let content = deciding.asked.content;
-                self.refuse(unavailable(), content, now);
-            }
+            Phase::Deciding(_) => self.refuse(unavailable(), now),
             Phase::Open(open) => {
                 // Refused only if it is closing already.
                 let _ = open.connection.sender().close(code, reason);
@@ -134,30 +116,35 @@ impl<S: Service> Session<S> {
     /// The bytes of a read, before the connection is open.
     #[cold]
     fn handle_head(&mut self, bytes: &mut [u8], now: Time) {
-        let Phase::Head(handshake) = &mut self.phase else {
+        let Phase::Head(waiting) = &mut self.phase else {
             return;
         };
-        let deadline = handshake.poll_timeout().unwrap_or(now);
-        let (decision, asked, consumed) = match handshake.handle_input(bytes) {
-            Ok(None) => return,
+        let (config, deadline) = (waiting.config.clone(), waiting.deadline);
+        let mut begun = waiting.begun();
+        let decided = match begun.handle_input(bytes) {
+            Ok(None) => None,
             Ok(Some(received)) => {
-                let (decision, asked) =
-                    decide(&received.request, &*self.service, &mut self.own, now);
-                (decision, asked, received.consumed)
+                let opening = Opening::new(&mut self.own, config.hard_mark, now);
+                let (decision, asked) = decide(&received.request, &*self.service, opening);
+                Some((decision, asked, received.consumed))
             }
-            Err(error) => return self.refuse(error.response(), Content::Sent, now),
+            Err(error) => return self.refuse(error.response(), now),
+        };
+        let Some((decision, asked, consumed)) = decided else {
+            return waiting.go_on(begun);
         };
         let rest = bytes.get_mut(consumed..).unwrap_or_default();
         if let Decision::Later(decision) = decision {
-            self.held = Partial::new(rest);
+            self.own.hold(rest);
             self.phase = Phase::Deciding(Box::new(Deciding {
                 decision,
                 asked,
+                config,
                 deadline,
             }));
             self.poll_decision(now);
         } else {
-            self.resolve(decision, asked, now);
+            self.resolve(decision, asked, &config, now);
             if let Phase::Open(_) = self.phase {
                 self.handle_input(rest, now);
             }
@@ -168,7 +155,7 @@ impl<S: Service> Session<S> {
         let Phase::Deciding(deciding) = &mut self.phase else {
             return;
         };
-        let waker = self.own.peer().waker();
+        let waker = self.own.peer(deciding.config.hard_mark).waker();
         let polled = guard(&*self.service, &self.own.address, || {
             let mut cx = TaskContext::from_waker(&waker);
             loop {
@@ -189,71 +176,75 @@ impl<S: Service> Session<S> {
         let Deciding {
             decision: future,
             asked,
+            config,
             ..
         } = *deciding;
         guard(&*self.service, &self.own.address, || drop(future));
-        self.resolve(decision, asked, now);
+        self.resolve(decision, asked, &config, now);
         self.receive_held(now);
     }
 
     /// Does what was decided.
-    fn resolve(&mut self, decision: Decision<S::Handler>, asked: Asked, now: Time) {
+    fn resolve(
+        &mut self,
+        decision: Decision<S::Handler>,
+        asked: Asked,
+        config: &SharedConfig,
+        now: Time,
+    ) {
         match decision {
-            Decision::Accept(accept, handler) => match asked.accept(accept, &self.own.config) {
-                Ok(accepted) => self.open(&accepted, handler, now),
+            Decision::Accept(accept, handler) => match asked.accept(accept, config) {
+                Ok(accepted) => self.open(&accepted, handler, config, now),
                 Err(response) => {
                     guard(&*self.service, &self.own.address, || drop(handler));
-                    self.answer(response, asked.content, now);
+                    self.answer(response, asked.content, config, now);
                 }
             },
             Decision::Respond(response) => {
                 let content = asked.content;
-                self.answer(asked.respond(response), content, now);
+                self.answer(asked.respond(response), content, config, now);
             }
             // `poll_decision` has gone on to what it decides in turn.
-            Decision::Later(_) => self.answer(Response::new(500), asked.content, now),
+            Decision::Later(_) => self.answer(Response::new(500), asked.content, config, now),
         }
     }
 
-    fn open(&mut self, accepted: &Accepted, handler: S::Handler, now: Time) {
+    fn open(&mut self, accepted: &Accepted, handler: S::Handler, config: &SharedConfig, now: Time) {
         let mut bytes = Vec::new();
         accepted.response.encode(&mut bytes);
-        self.preface = Some(Box::new(Partial { bytes, done: 0 }));
-        let connection =
-            Connection::server(&self.own.config, now).with_extensions(accepted.extensions);
+        self.own.set_preface(bytes);
+        let connection = Connection::server(config, now).with_extensions(accepted.extensions);
         self.phase = Phase::Open(Open::new(connection, handler));
         self.with_open(now, Open::begin);
     }
 
-    /// Answers what the application is not asked about.
-    fn refuse(&mut self, response: Response, content: Content, now: Time) {
+    /// Answers what the application is not asked about, or not any longer.
+    fn refuse(&mut self, response: Response, now: Time) {
+        let (config, content) = match &self.phase {
+            Phase::Head(waiting) => (waiting.config.clone(), Content::Sent),
+            Phase::Deciding(deciding) => (deciding.config.clone(), deciding.asked.content),
+            Phase::Answering(_) | Phase::Open(_) | Phase::Over => return,
+        };
         let response = refusal(&*self.service, &self.own.address, response);
-        self.answer(response, content, now);
+        self.answer(response, content, &config, now);
     }
 
-    fn answer(&mut self, response: Response, content: Content, now: Time) {
-        self.held = None;
-        let answer = Answer::new(response, content, &self.own.config, now);
+    fn answer(&mut self, response: Response, content: Content, config: &SharedConfig, now: Time) {
+        self.own.take_held();
+        let answer = Answer::new(response, content, config, now);
         let answering = Phase::Answering(Box::new(answer));
         let before = core::mem::replace(&mut self.phase, answering);
         // A decision that is not waited for any longer may panic when it is dropped.
         guard(&*self.service, &self.own.address, || drop(before));
-        self.forget_peer();
+        self.own.forget_peer();
     }
 
     /// Nothing is left to do, and nobody to do it for.
     fn give_up(&mut self) {
-        self.held = None;
+        self.own.take_held();
         let before = core::mem::replace(&mut self.phase, Phase::Over);
         guard(&*self.service, &self.own.address, || drop(before));
-        self.forget_peer();
-    }
-
-    fn forget_peer(&mut self) {
-        if let Some(peer) = self.own.peer.take() {
-            peer.end();
-            peer.forget_waker();
-        }
+        self.own.forget_peer();
     }
 
     #[inline]
@@ -277,29 +268,17 @@ impl<S: Service> Session<S> {
     fn receive_held(&mut self, now: Time) {
         while let Phase::Open(open) = &mut self.phase
             && open.connection.wants_input()
-            && let Some(mut held) = self.held.take()
+            && let Some(mut held) = self.own.take_held()
         {
-            let Partial { bytes, done } = &mut *held;
-            let mut input = Input::held(bytes.get_mut(*done..).unwrap_or_default());
+            let mut input = Input::held(held.rest());
             self.receive(&mut input, now);
-            let is_used_up = input.is_empty();
-            *done += input.consumed();
+            let (is_used_up, consumed) = (input.is_empty(), input.consumed());
             if is_used_up {
                 return;
             }
-            self.held = Some(held);
+            held.done += consumed;
+            self.own.put_held(held);
         }
-    }
-}
-
-impl Partial {
-    fn new(bytes: &[u8]) -> Option<Box<Self>> {
-        (!bytes.is_empty()).then(|| {
-            Box::new(Self {
-                bytes: bytes.into(),
-                done: 0,
-            })
-        })
     }
 }
 
@@ -310,22 +289,19 @@ impl<S: Service> Endpoint for Session<S> {
     fn handle_input(&mut self, bytes: &mut [u8], now: Time) -> Option<Infallible> {
         match &mut self.phase {
             Phase::Open(_) => {
-                if let Some(held) = &mut self.held {
-                    held.bytes.extend_from_slice(bytes);
+                if self.own.holds_input() {
+                    self.own.hold(bytes);
                     self.receive_held(now);
                     return None;
                 }
                 let mut input = Input::new(bytes);
                 self.receive(&mut input, now);
                 if !input.is_empty() {
-                    self.held = Partial::new(input.remaining());
+                    self.own.hold(input.remaining());
                 }
             }
             Phase::Head(_) => self.handle_head(bytes, now),
-            Phase::Deciding(_) => match &mut self.held {
-                Some(held) => held.bytes.extend_from_slice(bytes),
-                None => self.held = Partial::new(bytes),
-            },
+            Phase::Deciding(_) => self.own.hold(bytes),
             // RFC 9112 §9.6: nothing that follows the last request is looked at.
             Phase::Answering(_) | Phase::Over => {}
         }
@@ -343,7 +319,7 @@ impl<S: Service> Endpoint for Session<S> {
 
     fn read_target(&mut self) -> Option<&mut [u8]> {
         match &mut self.phase {
-            Phase::Open(open) if self.held.is_none() => open.connection.read_target(),
+            Phase::Open(open) if !self.own.holds_input() => open.connection.read_target(),
             _ => None,
         }
     }
@@ -357,10 +333,10 @@ impl<S: Service> Endpoint for Session<S> {
 
     fn handle_eof(&mut self, now: Time) {
         match &mut self.phase {
-            Phase::Head(handshake) => match handshake.handle_eof() {
+            Phase::Head(waiting) => match waiting.handle_eof() {
                 Ok(()) => self.give_up(),
                 Err(error) => {
-                    self.refuse(error.response(), Content::Sent, now);
+                    self.refuse(error.response(), now);
                     self.handle_eof(now);
                 }
             },
@@ -379,7 +355,7 @@ impl<S: Service> Endpoint for Session<S> {
             Phase::Head(_) | Phase::Deciding(_) => self.give_up(),
             Phase::Answering(answer) => answer.handle_error(),
             Phase::Open(_) => {
-                self.preface = None;
+                self.own.drop_preface();
                 self.with_open(now, |open, env| {
                     open.connection.handle_error(now);
                     open.receive(&mut Input::empty(), env);
@@ -391,14 +367,13 @@ impl<S: Service> Endpoint for Session<S> {
 
     fn handle_timeout(&mut self, now: Time) {
         match &mut self.phase {
-            Phase::Head(handshake) => {
-                if let Err(error) = handshake.handle_timeout(now) {
-                    self.refuse(error.response(), Content::Sent, now);
+            Phase::Head(waiting) => {
+                if let Err(error) = waiting.handle_timeout(now) {
+                    self.refuse(error.response(), now);
                 }
             }
             Phase::Deciding(deciding) if now >= deciding.deadline => {
-                let content = deciding.asked.content;
-                self.refuse(unavailable(), content, now);
+                self.refuse(unavailable(), now);
             }
             Phase::Answering(answer) => answer.handle_timeout(now),
             Phase::Open(_) => {
@@ -411,7 +386,7 @@ impl<S: Service> Endpoint for Session<S> {
 
     fn poll_timeout(&self) -> Option<Time> {
         match &self.phase {
-            Phase::Head(handshake) => handshake.poll_timeout(),
+            Phase::Head(waiting) => Some(waiting.deadline),
             Phase::Deciding(deciding) => Some(deciding.deadline),
             Phase::Answering(answer) => answer.poll_timeout(),
             Phase::Open(open) => open.poll_timeout(&self.own),
@@ -422,11 +397,10 @@ impl<S: Service> Endpoint for Session<S> {
     #[inline]
     fn poll_transmit(&mut self) -> Option<Transmit<'_>> {
         match &mut self.phase {
-            Phase::Open(open) => match &self.preface {
+            Phase::Open(open) => match self.own.preface() {
                 // Unless there is nobody left to read it.
                 Some(preface) if !open.connection.is_drained() => {
-                    let unwritten = preface.bytes.get(preface.done..).unwrap_or_default();
-                    Some(Transmit::Write(unwritten.into()))
+                    Some(Transmit::Write((&*preface.rest()).into()))
                 }
                 _ => open.connection.poll_transmit(),
             },
@@ -437,24 +411,25 @@ impl<S: Service> Endpoint for Session<S> {
 
     #[inline]
     fn handle_written(&mut self, n: usize, now: Time) {
-        match (&mut self.phase, &mut self.preface) {
-            (Phase::Open(open), Some(preface)) => {
-                preface.done += n;
-                if preface.done >= preface.bytes.len() {
-                    self.preface = None;
-                } else {
-                    // What waits behind it is not taken either.
-                    open.connection.handle_written(0, now);
+        match &mut self.phase {
+            Phase::Open(open) => {
+                if let Some(preface) = self.own.preface() {
+                    preface.done += n;
+                    if preface.rest().is_empty() {
+                        self.own.drop_preface();
+                    } else {
+                        // What waits behind it is not taken either.
+                        open.connection.handle_written(0, now);
+                    }
+                    return;
                 }
-            }
-            (Phase::Open(_), None) => {
                 self.with_open(now, |open, env| open.handle_written(n, env));
-                if self.held.is_some() {
+                if self.own.holds_input() {
                     self.receive_held(now);
                 }
             }
-            (Phase::Answering(answer), _) => answer.handle_written(n, now),
-            (Phase::Head(_) | Phase::Deciding(_) | Phase::Over, _) => {}
+            Phase::Answering(answer) => answer.handle_written(n, now),
+            Phase::Head(_) | Phase::Deciding(_) | Phase::Over => {}
         }
     }
 
@@ -476,7 +451,7 @@ impl<S: Service> Endpoint for Session<S> {
     #[inline]
     fn wants_input(&self) -> bool {
         match &self.phase {
-            Phase::Open(open) => self.held.is_none() && open.connection.wants_input(),
+            Phase::Open(open) => !self.own.holds_input() && open.connection.wants_input(),
             Phase::Head(_) => true,
             Phase::Answering(answer) => answer.wants_input(),
             Phase::Deciding(_) | Phase::Over => false,
@@ -499,7 +474,7 @@ impl<S: Service> Endpoint for Session<S> {
         }
     }
 
-    fn lend(&mut self, buffer: Vec<u8>) {
+    fn lend(&mut self, buffer: OutputBuffer) {
         if let Phase::Open(open) = &mut self.phase {
             open.connection.lend(buffer);
         }
@@ -512,7 +487,7 @@ impl<S: Service> Endpoint for Session<S> {
         }
     }
 
-    fn reclaim(&mut self) -> Option<Vec<u8>> {
+    fn reclaim(&mut self) -> Option<OutputBuffer> {
         match &mut self.phase {
             Phase::Open(open) => open.connection.reclaim(),
             _ => None,
@@ -527,24 +502,23 @@ impl<S: Service> Endpoint for Session<S> {
     #[inline]
     fn set_waker(&mut self, waker: &Waker) {
         if let Some(peer) = &self.own.peer {
-            peer.set_waker(waker, self.own.backlog);
+            peer.set_waker(waker);
         }
     }
 
     #[inline]
     fn handle_wake(&mut self, now: Time) {
-        if self.own.peer.is_none() {
+        let Some(peer) = &self.own.peer else {
             return;
-        }
+        };
         match &mut self.phase {
             Phase::Open(_) => {
                 self.with_open(now, Open::handle_wake);
                 self.receive_held(now);
             }
             Phase::Deciding(_) => {
-                // Messages wait until the connection is open, and need not wake again.
-                self.own.backlog = true;
-                if self.own.peer().take_wake() {
+                // Messages wait until the connection is open.
+                if peer.take_wake() {
                     self.poll_decision(now);
                 }
             }

@@ -5,11 +5,12 @@ use core::task::Poll;
 use core::time::Duration;
 use std::panic::catch_unwind;
 
-use sockeye_core::{CloseCode, Closed, Connection, Deadline, Event, Input, Time};
+use sockeye_core::{CloseCode, Closed, Connection, Event, Input, Time};
 
 use super::guard::{guard, report};
-use crate::context::{Context, Own};
+use crate::context::Context;
 use crate::handler::{Handler, Service};
+use crate::own::Own;
 
 /// How long a handler may go on after its connection has ended.
 const FINISH: Duration = Duration::from_secs(5);
@@ -19,7 +20,6 @@ pub(super) struct Open<H> {
     pub(super) connection: Connection,
     handler: Option<H>,
     stage: Stage,
-    finish: Deadline,
 }
 
 /// What the handler may still be asked.
@@ -48,7 +48,6 @@ impl<H: Handler> Open<H> {
             connection,
             handler: Some(handler),
             stage: Stage::Live,
-            finish: Deadline::NEVER,
         }
     }
 
@@ -116,8 +115,8 @@ impl<H: Handler> Open<H> {
             Stage::Live => {
                 // As many as are due now: a handler that sets one for the past again waits
                 // until the next time.
-                for _ in 0..env.own.timers.due(env.now) {
-                    let Some(key) = env.own.timers.pop(env.now) else {
+                for _ in 0..env.own.due_timers(env.now) {
+                    let Some(key) = env.own.pop_timer(env.now) else {
                         break;
                     };
                     self.call(env, |handler, cx| handler.on_timer(key, cx));
@@ -125,10 +124,10 @@ impl<H: Handler> Open<H> {
                 self.receive(&mut Input::empty(), env);
             }
             Stage::Panicked => self.receive(&mut Input::empty(), env),
-            Stage::Finishing if self.finish.is_due(env.now) => self.let_go(env),
+            Stage::Finishing if env.own.must_finish(env.now) => self.let_go(env),
             Stage::Finishing => {
                 let mut fired = false;
-                while env.own.timers.pop(env.now).is_some() {
+                while env.own.pop_timer(env.now).is_some() {
                     fired = true;
                 }
                 if fired {
@@ -152,14 +151,8 @@ impl<H: Handler> Open<H> {
     }
 
     pub(super) fn poll_timeout(&self, own: &Own) -> Option<Time> {
-        let finish = match self.stage {
-            Stage::Finishing => self.finish.time(),
-            _ => None,
-        };
-        [self.connection.poll_timeout(), own.timers.next(), finish]
-            .into_iter()
-            .flatten()
-            .min()
+        let connection = self.connection.poll_timeout();
+        connection.into_iter().chain(own.poll_timeout()).min()
     }
 
     pub(super) fn is_live(&self) -> bool {
@@ -183,10 +176,7 @@ impl<H: Handler> Open<H> {
         let Some(peer) = &env.own.peer else {
             return false;
         };
-        let config = &env.own.config;
-        let work = peer.take_work(self.connection.sender(), config.hard_mark);
-        env.own.backlog = work.backlog;
-        work.woken
+        peer.take_work(self.connection.sender())
     }
 
     /// The handler has panicked: the connection closes with 1011.
@@ -194,7 +184,7 @@ impl<H: Handler> Open<H> {
     fn fail<S: Service>(&mut self, panic: Box<dyn core::any::Any + Send>, env: &mut Env<'_, S>) {
         self.stage = Stage::Panicked;
         report(env.service, &env.own.address, panic);
-        env.own.timers.clear_all();
+        env.own.clear_timers();
         // Refused only if it is closing already.
         let _ = self
             .connection
@@ -205,14 +195,13 @@ impl<H: Handler> Open<H> {
     /// The connection has ended. Happens once.
     #[cold]
     fn end<S: Service>(&mut self, closed: &Closed, env: &mut Env<'_, S>) {
-        env.own.timers.clear_all();
+        env.own.clear_timers();
         if let Some(peer) = &env.own.peer {
             peer.end();
         }
         let panicked = self.stage == Stage::Panicked;
         // Before the call: it is made once, even if it panics.
         self.stage = Stage::Finishing;
-        self.finish = Deadline::after(FINISH, env.now);
         let Some(handler) = &mut self.handler else {
             return;
         };
@@ -231,7 +220,7 @@ impl<H: Handler> Open<H> {
         };
         let mut cx = Context::new(self.connection.sender(), env.own, env.now);
         match catch_unwind(AssertUnwindSafe(|| handler.poll_finished(&mut cx))) {
-            Ok(Poll::Pending) => {}
+            Ok(Poll::Pending) => env.own.finish_by(env.now + FINISH),
             Ok(Poll::Ready(())) => self.let_go(env),
             Err(panic) => {
                 report(env.service, &env.own.address, panic);
@@ -243,14 +232,11 @@ impl<H: Handler> Open<H> {
     /// Drops the handler.
     fn let_go<S: Service>(&mut self, env: &mut Env<'_, S>) {
         self.stage = Stage::Over;
-        env.own.timers.clear_all();
+        env.own.clear_timers();
         if let Some(handler) = self.handler.take() {
             guard(env.service, &env.own.address, || drop(handler));
         }
-        if let Some(peer) = env.own.peer.take() {
-            peer.end();
-            peer.forget_waker();
-        }
+        env.own.forget_peer();
     }
 }
 

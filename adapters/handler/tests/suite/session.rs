@@ -300,7 +300,7 @@ fn a_session_costs_at_most_its_budget() {
         }
     }
     let size = size_of::<Session<Plain>>();
-    assert!(size <= 224, "{size}");
+    assert!(size <= 112, "{size}");
 }
 
 #[test]

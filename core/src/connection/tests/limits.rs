@@ -151,12 +151,7 @@ fn nothing_is_held_between_messages() {
         bench.output();
         bench.events();
         assert!(bench.connection.receiver.is_idle());
-        assert!(
-            bench
-                .connection
-                .reclaim()
-                .is_none_or(|buffer| buffer.is_empty())
-        );
+        assert!(bench.connection.reclaim().is_some(), "nothing is in it");
     }
 }
 

@@ -214,9 +214,5 @@ fn the_examples_of_section_5_7_are_read() {
 #[test]
 fn a_connection_is_small_while_it_is_idle() {
     // A million idle sessions are a goal; what is needed only sometimes is boxed.
-    assert!(
-        size_of::<Connection>() <= 112,
-        "{}",
-        size_of::<Connection>()
-    );
+    assert!(size_of::<Connection>() <= 56, "{}", size_of::<Connection>());
 }

@@ -183,3 +183,20 @@ fn an_open_message_holds_what_its_bytes_paid_for_and_not_what_they_stand_for() {
         }
     }
 }
+
+#[test]
+fn what_delivery_in_pieces_takes_is_let_go_with_the_message() {
+    for window in [NO_TAKEOVER, TAKEOVER] {
+        let mut bench = bench(Role::Server, window, |config| {
+            config.delivery = Delivery::Chunks;
+        });
+        let frame = bench.compressed(true, Opcode::Binary, &compress(b"Hello"));
+        let (start, end) = frame.split_at(frame.len() - 1);
+        bench.feed(start);
+        assert!(bench.connection.receiver.held() > 0);
+        bench.feed(end);
+        assert_eq!(bench.events(), []);
+        assert_eq!(bench.connection.receiver.held(), 0);
+        assert_eq!(bench.connection.receiver.is_idle(), !window.takeover);
+    }
+}
