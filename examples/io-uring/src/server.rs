@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 
 use sockeye_common::DeadlineHeap;
 use sockeye_core::Deadline;
-use sockeye_handler::{Address, Endpoint, OutputBuffer, Service, Session, SharedConfig, Time, Transmit};
+use sockeye_handler::{
+    Address, Endpoint, OutputBuffer, Service, Session, SharedConfig, Time, Transmit,
+};
 
 use crate::ring::{Done, Ring};
 
