@@ -21,7 +21,7 @@ mod cache {
     /// From here on a buffer counts as huge.
     const HUGE: usize = 128 << 10;
 
-    /// The most that is kept.
+    /// The longest that is kept. Its capacity may be twice that.
     const LARGEST: usize = 4 << 20;
 
     type Spare = Cell<Vec<u8>>;
