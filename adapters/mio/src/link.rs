@@ -368,3 +368,31 @@ impl State {
 pub(crate) fn after(timeout: Duration) -> Time {
     now() + timeout
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use sockeye_core::SharedConfig;
+
+    use super::*;
+
+    #[test]
+    fn who_has_sent_everything_owns_no_buffer() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let stream = std::net::TcpStream::connect(address).expect("a listener");
+        stream.set_nonblocking(true).expect("a socket");
+        let mut stream = TcpStream::from_std(stream);
+        let waiter = Waiter::new(&mut stream).expect("a poll");
+        let connection = Connection::server(&SharedConfig::default(), now());
+        let socket = Socket::new(stream, None);
+        let link = Link::new(connection, Vec::new(), socket, waiter).expect("a waker");
+        link.queue(|sender| sender.send("hello")).expect("open");
+        assert!(!link.lock().endpoint.wants_buffer(), "it is in use");
+        link.write(Until::Empty).expect("open");
+        assert!(link.lock().endpoint.wants_buffer());
+        let spare = scratch::take_output().expect("the thread's");
+        assert!(spare.capacity() > 0);
+    }
+}
