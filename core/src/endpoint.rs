@@ -157,6 +157,16 @@ impl Messages {
         Some(message)
     }
 
+    /// Whether input that was read already may hold a message, and not only the
+    /// beginning of one: output may then wait for the answer to that.
+    ///
+    /// It looks at one header; what it cannot tell by that, it takes for a message.
+    #[must_use]
+    pub fn holds_frame(&self) -> bool {
+        let unparsed = self.held.get(self.parsed..).unwrap_or_default();
+        !unparsed.is_empty() && self.connection.may_be_whole(unparsed)
+    }
+
     #[inline]
     fn advance(&mut self, consumed: usize) {
         self.parsed += consumed;

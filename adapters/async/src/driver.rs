@@ -282,6 +282,13 @@ impl<T: Transport, C: Timer> Driver<T, Messages, C> {
         }
     }
 
+    /// Whether what was read already may hold a message, and not only the beginning of
+    /// one.
+    #[inline]
+    pub(crate) fn holds_message(&self) -> bool {
+        self.stash.is_some() || self.endpoint.holds_frame()
+    }
+
     /// Gives the sender something. What it refuses leaves it without a buffer, as idle
     /// as it was.
     #[inline]

@@ -35,11 +35,13 @@ use crate::transport::Transport;
 ///
 /// # When what is sent leaves
 ///
-/// [`send`](Self::send) writes at once, unless a message that was already read
-/// still waits for [`recv`](Self::recv): then the answers to all that one read
-/// brought leave in one write, when `recv` has nothing more to hand out and would
-/// wait. A program that receives and then awaits something else, without `send`
-/// having written, calls [`flush`](Self::flush) first.
+/// [`send`](Self::send) writes at once, unless a whole frame that was already read
+/// still waits for [`recv`](Self::recv), which most often is the next message: then
+/// the answers to all that one read brought leave in one write, when `recv` has
+/// nothing more to hand out and would wait. A program that receives and then
+/// awaits something else, without `send` having written, calls
+/// [`flush`](Self::flush) first; until then or the next `recv` no deadline is looked
+/// at either.
 ///
 /// # How it ends
 ///
@@ -108,6 +110,8 @@ impl<T: Transport, C: Timer> WebSocket<T, C> {
         &mut self,
         message: impl Into<Outgoing<'m>>,
     ) -> impl Future<Output = Result<(), SendError>> {
+        // Here and not in the poll: it is in registers still.
+        let message = message.into();
         self.settle(move |sender| sender.send(message))
     }
 
@@ -278,7 +282,7 @@ pub(crate) fn poll_settled<T: Transport, C: Timer>(
     driver: &mut Driver<T, Messages, C>,
     cx: &mut Context<'_>,
 ) -> Poll<Result<(), SendError>> {
-    if driver.holds_input() && !driver.endpoint().wants_flush() {
+    if driver.holds_message() && !driver.endpoint().wants_flush() {
         return Poll::Ready(Ok(()));
     }
     poll_flush(driver, Until::BelowMark, cx)

@@ -238,6 +238,25 @@ fn a_message_that_answers_nothing_is_written_at_once() {
 }
 
 #[test]
+fn an_answer_waits_for_the_next_message_and_not_for_the_beginning_of_one() {
+    let next = frame(1, b"next");
+    for read in [1, 2, next.len() - 1, next.len()] {
+        let (mut ws, script) = web_socket(Config::default());
+        let bytes = [&frame(1, b"hello")[..], &next[..read]].concat();
+        script.0.borrow_mut().reads.push_back(bytes);
+        assert_eq!(poll(ws.recv()), Poll::Ready(Some("hello".into())));
+        assert_eq!(poll(ws.send("answer")), Poll::Ready(Ok(())));
+        let waits = script.0.borrow().output().is_empty();
+        assert_eq!(waits, read == next.len(), "{read} bytes of the next");
+        let rest = (!waits).then(|| next[read..].to_vec());
+        script.0.borrow_mut().reads.extend(rest);
+        assert_eq!(poll(ws.recv()), Poll::Ready(Some("next".into())));
+        assert_eq!(poll(ws.flush()), Poll::Ready(Ok(())));
+        assert_eq!(script.0.borrow().output(), b"\x81\x06answer");
+    }
+}
+
+#[test]
 fn a_future_that_is_dropped_before_it_is_polled_has_sent_nothing() {
     let (mut ws, script) = web_socket(Config::default());
     let encoded = Frame::new("frame");
