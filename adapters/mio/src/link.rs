@@ -162,11 +162,12 @@ impl Link {
         written
     }
 
-    /// Whether input that was read already waits, and output may wait, too, for the
-    /// answer to the last of it.
+    /// Whether a message that was read already waits, and output may wait, too, for the
+    /// answer to the last of them.
     pub(crate) fn may_hold_back(&self) -> bool {
         let state = self.lock();
-        state.holds_input() && !state.endpoint.wants_flush()
+        let holds_message = state.stash.is_some() || state.endpoint.holds_frame();
+        holds_message && !state.endpoint.wants_flush()
     }
 
     /// Gives the sender something.

@@ -209,6 +209,11 @@ impl Connection {
         None
     }
 
+    /// See [`Receiver::may_be_whole`].
+    pub(crate) fn may_be_whole(&self, bytes: &[u8]) -> bool {
+        self.receiver.may_be_whole(bytes)
+    }
+
     /// The sending half.
     #[must_use]
     #[inline]
