@@ -99,6 +99,8 @@ impl<S: Service> Connection<S> {
             self.session.handle_timeout(now);
         }
         self.session.set_waker(waker);
+        // Who is idle owns no buffer. A real one would keep it, and lend it to the next.
+        drop(self.session.reclaim());
         is_busy
     }
 

@@ -13,6 +13,7 @@
 //! | `smol` | and `smol`: the same on smol |
 //! | `mio` | and `mio`: `serve` on event loops, blocking `accept` and `connect`, no runtime |
 //! | `tls` | and `wss://` on the adapters that are enabled |
+//! | `deflate` | and permessage-deflate, where `Config::deflate` asks for it |
 //!
 //! # A server
 //!

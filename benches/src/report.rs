@@ -45,9 +45,12 @@ pub fn circumstances() -> String {
     let rustc = said("rustc", &["--version"]).unwrap_or_default();
     let rustc: Vec<&str> = rustc.split(' ').take(2).collect();
     let kernel = said("uname", &["-sr"]).unwrap_or_default();
+    // Without its build, which others cannot have.
+    let kernel: Vec<&str> = kernel.split(['.', '-']).take(2).collect();
     format!(
-        "{date}, {threads} virtual cores of an {}, {kernel}, {}",
+        "{date}, {threads} virtual cores of an {}, {}, {}",
         cpu.unwrap_or_default(),
+        kernel.join("."),
         rustc.join(" ")
     )
 }

@@ -5,23 +5,27 @@
 //! neither. One is kept of each of two sizes. Without `std` there is no thread to keep
 //! them for.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
+
+/// While it is there, its thread gives nobody else more than has been paid for.
+pub(crate) type Loan = Arc<()>;
 
 /// Smaller buffers are cheaper to allocate than to keep.
 pub(crate) const LARGE: usize = 16 << 10;
 
 #[cfg(feature = "std")]
 mod cache {
-    use super::{LARGE, Vec};
+    use super::{Arc, LARGE, Loan, Vec};
     use core::cell::Cell;
     use std::thread::LocalKey;
 
     /// From here on a buffer counts as huge.
     const HUGE: usize = 128 << 10;
 
-    /// The most that is kept.
+    /// The longest that is kept. Its capacity may be an eighth more.
     const LARGEST: usize = 4 << 20;
 
     type Spare = Cell<Vec<u8>>;
@@ -29,6 +33,7 @@ mod cache {
     std::thread_local! {
         static LARGE_ONE: Spare = const { Cell::new(Vec::new()) };
         static HUGE_ONE: Spare = const { Cell::new(Vec::new()) };
+        static LOAN: Loan = Arc::new(());
     }
 
     fn place(len: usize) -> Option<&'static LocalKey<Spare>> {
@@ -54,9 +59,15 @@ mod cache {
         })
     }
 
+    pub(super) fn borrow(least: usize, most: usize) -> Option<(Vec<u8>, Loan)> {
+        let free = |loan: &Loan| (Arc::strong_count(loan) == 1).then(|| Arc::clone(loan));
+        let loan = LOAN.try_with(free).ok()??;
+        Some((take(least, most)?, loan))
+    }
+
     pub(super) fn put(buffer: Vec<u8>) {
         // One that is mostly room behind what is initialised would hold more than it says.
-        if buffer.capacity() <= 2 * buffer.len()
+        if buffer.capacity() - buffer.len() <= buffer.len() / 8
             && let Some(place) = place(buffer.len())
         {
             let _ = place.try_with(|spare| spare.set(buffer));
@@ -68,6 +79,21 @@ mod cache {
 pub(crate) fn take(least: usize, most: usize) -> Option<Vec<u8>> {
     #[cfg(feature = "std")]
     return cache::take(least, most);
+    #[cfg(not(feature = "std"))]
+    {
+        let _ = (least, most);
+        None
+    }
+}
+
+/// The same for a message that has not paid for all of it, if no other of this thread has
+/// one in this way.
+///
+/// However many messages are open, what they hold beyond their share is then one buffer
+/// for each thread.
+pub(crate) fn borrow(least: usize, most: usize) -> Option<(Vec<u8>, Loan)> {
+    #[cfg(feature = "std")]
+    return cache::borrow(least, most);
     #[cfg(not(feature = "std"))]
     {
         let _ = (least, most);
@@ -106,6 +132,22 @@ mod tests {
         assert_eq!(take(20_000, 49_999), None, "more than was paid for");
         assert_eq!(take(20_000, 80_000).map(|kept| kept.as_ptr()), Some(place));
         assert_eq!(take(20_000, 80_000), None, "it was taken");
+    }
+
+    #[test]
+    fn one_message_at_a_time_has_more_than_it_paid_for() {
+        let keep = || recycle(alloc::vec![1; 50_000]);
+        keep();
+        let (first, loan) = borrow(20_000, 80_000).expect("kept");
+        keep();
+        assert!(borrow(20_000, 80_000).is_none());
+        assert!(take(20_000, 80_000).is_some(), "who pays is not concerned");
+        // It may end on another thread.
+        std::thread::spawn(move || drop(loan))
+            .join()
+            .expect("ended");
+        recycle(first);
+        assert!(borrow(20_000, 80_000).is_some());
     }
 
     #[test]

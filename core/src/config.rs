@@ -224,7 +224,9 @@ impl fmt::Display for ConfigError {
             Self::WriteTimeout => "the write timeout is zero or less than a microsecond",
             Self::HandshakeTimeout => "the handshake timeout is zero or less than a microsecond",
             Self::Marks => "the soft mark of the output queue is zero or above the hard mark",
-            Self::DeflateWindow => "a compression window is not of 9 to 15 bits",
+            Self::DeflateWindow => {
+                "a compression window is not of 8 to 15 bits, or that to send with not of 9 to 15"
+            }
             Self::DeflateLevel => "the compression level is not from 1 to 9",
         })
     }

@@ -103,6 +103,9 @@ pub enum Incoming {
     Closed(Closed),
 }
 
+/// Bytes of the longest frame whose length is in its second byte.
+const LONGEST_SHORT: usize = 2 + 4 + 125;
+
 /// A [`Connection`] whose messages are owned and come one at a time: what a
 /// streaming interface (`recv().await`) stands on.
 ///
@@ -155,6 +158,24 @@ impl Messages {
         let consumed = input.consumed();
         self.advance(consumed);
         Some(message)
+    }
+
+    /// Whether input that was read already may hold a message, and not only the
+    /// beginning of one: output may then wait for the answer to that.
+    ///
+    /// It looks at one header; what it cannot tell by that, it takes for a message.
+    #[must_use]
+    #[inline]
+    pub fn holds_frame(&self) -> bool {
+        let unparsed = self.held.get(self.parsed..).unwrap_or_default();
+        // Most often there is enough for any frame of such a length.
+        if let [_, second, ..] = unparsed
+            && second & 0x7f <= 125
+            && unparsed.len() >= LONGEST_SHORT
+        {
+            return true;
+        }
+        !unparsed.is_empty() && self.connection.may_be_whole(unparsed)
     }
 
     #[inline]

@@ -1,4 +1,6 @@
 //! Incremental UTF-8: text is checked as it arrives, each byte once.
+//!
+//! What is assembled does not come here as long as it is ASCII: see `receive::assembly`.
 
 use crate::close::Violation;
 

@@ -5,13 +5,14 @@ use core::time::Duration;
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc;
 use std::thread;
 
 use rcgen::date_time_ymd;
 use rustls::{ClientConnection, StreamOwned};
 use sockeye_async::{ConnectOptions, Shutdown};
 use sockeye_core::handshake::Accept;
-use sockeye_core::{Cause, CloseCode, Config};
+use sockeye_core::{Cause, CloseCode, Config, Timeout};
 use sockeye_tests::adapter::async_std::AsyncStd;
 use sockeye_tests::adapter::mio::Mio;
 use sockeye_tests::adapter::smol::Smol;
@@ -19,7 +20,7 @@ use sockeye_tests::adapter::tokio::Tokio;
 use sockeye_tests::adapter::{Adapter, Socket};
 use sockeye_tests::authority::Authority;
 use sockeye_tests::server::TestServer;
-use sockeye_tests::wire::{BINARY, CLOSE, FIN, Raw, TEXT, UPGRADE, frame};
+use sockeye_tests::wire::{BINARY, CLOSE, FIN, PATIENCE, Raw, TEXT, UPGRADE, frame};
 use sockeye_tokio::{TlsClient, TlsConfigError, TlsError, TlsServer};
 use tokio::runtime::Runtime;
 
@@ -41,6 +42,9 @@ macro_rules! on_each_adapter {
 on_each_adapter! {
     messages_around_the_borders_of_frames_records_and_buffers_come_back,
     output_that_the_peer_does_not_take_waits_and_nothing_of_it_is_lost,
+    a_peer_that_never_reads_is_given_up_at_the_write_deadline,
+    a_send_to_a_peer_that_never_reads_ends_at_the_write_deadline,
+    a_close_to_a_peer_that_never_reads_ends_at_the_write_deadline,
     a_server_that_cannot_be_trusted_is_told_apart,
     a_server_without_tls_is_told_as_such,
     a_server_that_says_nothing_is_given_up_at_the_deadline,
@@ -151,6 +155,75 @@ fn output_that_the_peer_does_not_take_waits_and_nothing_of_it_is_lost<A: Adapter
             assert!(echo.as_bytes() == message(n), "{n}");
         }
     });
+}
+
+fn a_peer_that_never_reads_is_given_up_at_the_write_deadline<A: Adapter>() {
+    let authority = Authority::make();
+    let tls = authority.server("localhost");
+    let server = TestServer::<A>::start(|config, options| {
+        stall_early(config);
+        options.tls = Some(tls);
+    });
+    let mut peer = authority.by_hand(tcp(server.address));
+    upgraded(&mut peer);
+    // The answers of one turn are less than TLS takes from a socket that is full.
+    let batch = frame(FIN | BINARY, &[7; 1000]).repeat(16);
+    let writing = thread::spawn(move || while peer.write_all(&batch).is_ok() {});
+    assert_eq!(server.next_end().cause, Cause::Timeout(Timeout::Write));
+    writing.join().expect("the reset");
+}
+
+fn a_send_to_a_peer_that_never_reads_ends_at_the_write_deadline<A: Adapter>() {
+    let mut config = Config::default();
+    stall_early(&mut config);
+    let cause = end_of_stalled::<A>(config, |ws| while ws.send(vec![7; 1000]).is_ok() {});
+    assert_eq!(cause, Cause::Timeout(Timeout::Write));
+}
+
+fn a_close_to_a_peer_that_never_reads_ends_at_the_write_deadline<A: Adapter>() {
+    let mut config = Config::default();
+    stall_early(&mut config);
+    // No message waits for the socket, so that the Close is queued before the deadline.
+    (config.soft_mark, config.hard_mark) = (64 << 20, 64 << 20);
+    let cause = end_of_stalled::<A>(config, |ws| {
+        // Kernels buffer some megabytes, but not this much.
+        for _ in 0..1024 {
+            // Refused only if the deadline has come already.
+            let _ = ws.send(vec![7; 32 << 10]);
+        }
+        ws.close(CloseCode::NORMAL, "").expect("open");
+    });
+    assert_eq!(cause, Cause::Timeout(Timeout::Write));
+}
+
+/// A deadline for writing that comes soon, and none that comes before it.
+fn stall_early(config: &mut Config) {
+    config.write_timeout = Duration::from_millis(500);
+    config.ping_interval = None;
+}
+
+/// How a connection ends on which `act` is done while the client never reads.
+fn end_of_stalled<A: Adapter>(
+    config: Config,
+    act: impl FnOnce(&mut A::WebSocket) + Send + 'static,
+) -> Cause {
+    let authority = Authority::make();
+    let tls = authority.server("localhost");
+    let config = config.share().expect("limits");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let (ended_sender, ended) = mpsc::channel();
+    thread::spawn(move || {
+        let (stream, _) = listener.accept().expect("a client");
+        let accepted = A::accept_tls(stream, &tls, &config, |_| Ok(Accept::new()));
+        let mut ws = accepted.expect("an upgrade");
+        act(&mut ws);
+        while ws.recv().is_some() {}
+        let _ = ended_sender.send(ws.closed().expect("closed").cause);
+    });
+    let mut peer = authority.by_hand(tcp(address));
+    upgraded(&mut peer);
+    ended.recv_timeout(PATIENCE).expect("an end")
 }
 
 fn a_server_that_cannot_be_trusted_is_told_apart<A: Adapter>() {

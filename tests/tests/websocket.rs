@@ -153,6 +153,23 @@ async fn a_recv_that_is_dropped_at_any_point_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_branch_of_select_that_is_disabled_sends_nothing() {
+    let (server, mut client) = pair().await;
+    let (mut send, _recv) = server.split();
+    for ready in [false, false, true] {
+        tokio::select! {
+            biased;
+            () = tokio::task::yield_now(), if !ready => {}
+            // Made in any case, and only polled where it is enabled.
+            sent = send.send("x"), if ready => sent.expect("open"),
+        }
+    }
+    send.close(CloseCode::NORMAL, "").await.expect("open");
+    assert_eq!(client.recv().await, Some("x".into()));
+    assert_eq!(client.recv().await, None);
+}
+
+#[tokio::test]
 async fn a_client_that_only_receives_answers_pings_and_closes() {
     let (mut server, mut client) = pair().await;
     let client = tokio::spawn(async move {

@@ -4,7 +4,7 @@ use core::task::{Context, Poll, ready};
 use std::io::{self, IoSlice};
 
 use sockeye_common::{SLICES, Until, gather, scratch};
-use sockeye_core::{Endpoint, Messages, Output, OwnedMessage, Sender, Time, Transmit};
+use sockeye_core::{Endpoint, Messages, Output, OwnedMessage, SendError, Sender, Time, Transmit};
 
 use crate::timer::Timer;
 use crate::transport::Transport;
@@ -104,6 +104,10 @@ impl<T: Transport, E: Endpoint, C: Timer> Driver<T, E, C> {
     /// it in this poll.
     fn end(&mut self, cx: &mut Context<'_>) {
         self.endpoint.set_waker(cx.waker());
+        self.reclaim();
+    }
+
+    fn reclaim(&mut self) {
         if let Some(spare) = self.endpoint.reclaim() {
             scratch::put_output(spare);
         }
@@ -276,6 +280,27 @@ impl<T: Transport, C: Timer> Driver<T, Messages, C> {
             None => self.endpoint.poll_held(),
             Some(_) => None,
         }
+    }
+
+    /// Whether what was read already may hold a message, and not only the beginning of
+    /// one.
+    #[inline]
+    pub(crate) fn holds_message(&self) -> bool {
+        self.stash.is_some() || self.endpoint.holds_frame()
+    }
+
+    /// Gives the sender something. What it refuses leaves it without a buffer, as idle
+    /// as it was.
+    #[inline]
+    pub(crate) fn queue(
+        &mut self,
+        queue: impl FnOnce(&mut Sender) -> Result<(), SendError>,
+    ) -> Result<(), SendError> {
+        let queued = queue(self.sender());
+        if queued.is_err() {
+            self.reclaim();
+        }
+        queued
     }
 
     /// The sender, with this thread's buffer for what it is given.

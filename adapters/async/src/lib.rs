@@ -51,4 +51,4 @@ pub use sockeye_common::{
 pub use split::{RecvHalf, SendHalf};
 pub use timer::{Alarm, Clock, Sleep, Timer};
 pub use transport::Transport;
-pub use websocket::{Recv, Settle, WebSocket};
+pub use websocket::{Recv, WebSocket};

@@ -96,7 +96,7 @@ impl<T: Transport, C: Timer> Shared<T, C> {
         &self,
         queue: impl FnOnce(&mut Sender) -> Result<(), SendError>,
     ) -> Result<(), SendError> {
-        queue(self.lock().sender())
+        self.lock().queue(queue)
     }
 }
 
@@ -150,8 +150,8 @@ impl Half {
 }
 
 impl<T: Transport, C: Timer> SendHalf<T, C> {
-    /// As [`WebSocket::send`](crate::WebSocket::send), but always written at once:
-    /// the receiving half may be busy elsewhere.
+    /// As [`WebSocket::send`](crate::WebSocket::send), but always written by the poll
+    /// that queues it: the receiving half may be busy elsewhere.
     ///
     /// # Errors
     ///
@@ -160,8 +160,7 @@ impl<T: Transport, C: Timer> SendHalf<T, C> {
         &mut self,
         message: impl Into<Outgoing<'m>>,
     ) -> impl Future<Output = Result<(), SendError>> {
-        let queued = self.0.queue(|sender| sender.send(message));
-        self.settle(queued)
+        self.settle(move |sender| sender.send(message))
     }
 
     /// As [`WebSocket::send_frame`](crate::WebSocket::send_frame).
@@ -170,8 +169,7 @@ impl<T: Transport, C: Timer> SendHalf<T, C> {
     ///
     /// As there.
     pub fn send_frame(&mut self, frame: &Frame) -> impl Future<Output = Result<(), SendError>> {
-        let queued = self.0.queue(|sender| sender.send_frame(frame));
-        self.settle(queued)
+        self.settle(move |sender| sender.send_frame(frame))
     }
 
     /// As [`WebSocket::ping`](crate::WebSocket::ping).
@@ -180,8 +178,7 @@ impl<T: Transport, C: Timer> SendHalf<T, C> {
     ///
     /// As there.
     pub fn ping(&mut self, payload: &[u8]) -> impl Future<Output = Result<(), SendError>> {
-        let queued = self.0.queue(|sender| sender.ping(payload));
-        self.settle(queued)
+        self.settle(move |sender| sender.ping(payload))
     }
 
     /// As [`WebSocket::flush`](crate::WebSocket::flush).
@@ -210,9 +207,20 @@ impl<T: Transport, C: Timer> SendHalf<T, C> {
         }
     }
 
-    async fn settle(&mut self, queued: Result<(), SendError>) -> Result<(), SendError> {
-        queued?;
-        poll_fn(|cx| self.poll_until(Until::BelowMark, cx)).await
+    /// Queues when it is first polled, under the lock under which it then writes.
+    fn settle(
+        &mut self,
+        queue: impl FnOnce(&mut Sender) -> Result<(), SendError>,
+    ) -> impl Future<Output = Result<(), SendError>> {
+        let mut queue = Some(queue);
+        poll_fn(move |cx| {
+            self.0.poll(Half::Send, cx, |driver, cx| {
+                if let Some(queue) = queue.take() {
+                    driver.queue(queue)?;
+                }
+                poll_flush(driver, Until::BelowMark, cx)
+            })
+        })
     }
 
     fn poll_until(&mut self, until: Until, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {

@@ -35,11 +35,13 @@ use crate::transport::Transport;
 ///
 /// # When what is sent leaves
 ///
-/// [`send`](Self::send) writes at once, unless a message that was already read
-/// still waits for [`recv`](Self::recv): then the answers to all that one read
-/// brought leave in one write, when `recv` has nothing more to hand out and would
-/// wait. A program that receives and then awaits something else, without `send`
-/// having written, calls [`flush`](Self::flush) first.
+/// [`send`](Self::send) writes at once, unless a whole frame that was already read
+/// still waits for [`recv`](Self::recv), which most often is the next message: then
+/// the answers to all that one read brought leave in one write, when `recv` has
+/// nothing more to hand out and would wait. A program that receives and then
+/// awaits something else, without `send` having written, calls
+/// [`flush`](Self::flush) first; until then or the next `recv` no deadline is looked
+/// at either.
 ///
 /// # How it ends
 ///
@@ -90,9 +92,10 @@ impl<T: Transport, C: Timer> WebSocket<T, C> {
 
     /// Sends a message.
     ///
-    /// It is queued by the call, and written when the future is polled or later: see
+    /// It is queued when the future is first polled, and written then or later: see
     /// above. The future waits only while more than the soft mark is queued, which is
-    /// also what ends when it is cancelled; the message stays queued.
+    /// also what ends when it is cancelled; the message stays queued. Dropped before it
+    /// was polled, it has sent nothing.
     ///
     /// Nothing is received while it waits. Two sides that both send much before they
     /// receive wait for each other until the write timeout ends them; the halves of
@@ -103,9 +106,13 @@ impl<T: Transport, C: Timer> WebSocket<T, C> {
     /// [`SendError::Closing`] and [`SendError::Closed`] when it is too late, and
     /// the others as in [`Sender::send`].
     #[inline]
-    pub fn send<'m>(&mut self, message: impl Into<Outgoing<'m>>) -> Settle<'_, T, C> {
-        let queued = self.driver.sender().send(message);
-        Settle::new(&mut self.driver, queued)
+    pub fn send<'m>(
+        &mut self,
+        message: impl Into<Outgoing<'m>>,
+    ) -> impl Future<Output = Result<(), SendError>> {
+        // Here and not in the poll: it is in registers still.
+        let message = message.into();
+        self.settle(move |sender| sender.send(message))
     }
 
     /// Sends a frame that was encoded once for many connections.
@@ -114,9 +121,8 @@ impl<T: Transport, C: Timer> WebSocket<T, C> {
     ///
     /// As [`send`](Self::send).
     #[inline]
-    pub fn send_frame(&mut self, frame: &Frame) -> Settle<'_, T, C> {
-        let queued = self.driver.sender().send_frame(frame);
-        Settle::new(&mut self.driver, queued)
+    pub fn send_frame(&mut self, frame: &Frame) -> impl Future<Output = Result<(), SendError>> {
+        self.settle(move |sender| sender.send_frame(frame))
     }
 
     /// Sends a Ping of at most 125 bytes; [`incoming`](Self::incoming) gives the Pong.
@@ -125,9 +131,8 @@ impl<T: Transport, C: Timer> WebSocket<T, C> {
     ///
     /// As [`Sender::ping`].
     #[inline]
-    pub fn ping(&mut self, payload: &[u8]) -> Settle<'_, T, C> {
-        let queued = self.driver.sender().ping(payload);
-        Settle::new(&mut self.driver, queued)
+    pub fn ping(&mut self, payload: &[u8]) -> impl Future<Output = Result<(), SendError>> {
+        self.settle(move |sender| sender.ping(payload))
     }
 
     /// Waits until all that was sent has been handed to the transport.
@@ -207,12 +212,29 @@ impl<T: Transport, C: Timer> WebSocket<T, C> {
     fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<Incoming>> {
         poll_incoming(&mut self.driver, &mut self.closed, cx)
     }
+
+    /// Queues when it is first polled: nothing is sent by a future that is only made,
+    /// as `select!` makes those of its disabled branches.
+    #[inline]
+    fn settle(
+        &mut self,
+        queue: impl FnOnce(&mut Sender) -> Result<(), SendError>,
+    ) -> impl Future<Output = Result<(), SendError>> {
+        let driver = &mut self.driver;
+        let mut queue = Some(queue);
+        poll_fn(move |cx| {
+            if let Some(queue) = queue.take() {
+                driver.queue(queue)?;
+            }
+            poll_settled(driver, cx)
+        })
+    }
 }
 
 /// The future of [`WebSocket::recv`].
 ///
-/// Not an `async fn`, and neither is [`Settle`]: a message would move through the state
-/// of each of them.
+/// Not an `async fn`, and neither is `send`: a message would move through the state of
+/// each of them.
 #[must_use = "futures do nothing unless polled"]
 pub struct Recv<'a, T, C>(&'a mut WebSocket<T, C>);
 
@@ -222,30 +244,6 @@ impl<T: Transport, C: Timer> Future for Recv<'_, T, C> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<OwnedMessage>> {
         self.0.poll_recv(cx)
-    }
-}
-
-/// The future of [`WebSocket::send`] and its like: what was sent is queued already.
-#[must_use = "what was queued is written when this is polled"]
-pub struct Settle<'a, T, C> {
-    driver: &'a mut Driver<T, Messages, C>,
-    queued: Result<(), SendError>,
-}
-
-impl<'a, T, C> Settle<'a, T, C> {
-    #[inline]
-    fn new(driver: &'a mut Driver<T, Messages, C>, queued: Result<(), SendError>) -> Self {
-        Self { driver, queued }
-    }
-}
-
-impl<T: Transport, C: Timer> Future for Settle<'_, T, C> {
-    type Output = Result<(), SendError>;
-
-    #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        self.queued?;
-        poll_settled(self.driver, cx)
     }
 }
 
@@ -284,7 +282,7 @@ pub(crate) fn poll_settled<T: Transport, C: Timer>(
     driver: &mut Driver<T, Messages, C>,
     cx: &mut Context<'_>,
 ) -> Poll<Result<(), SendError>> {
-    if driver.holds_input() && !driver.endpoint().wants_flush() {
+    if driver.holds_message() && !driver.endpoint().wants_flush() {
         return Poll::Ready(Ok(()));
     }
     poll_flush(driver, Until::BelowMark, cx)

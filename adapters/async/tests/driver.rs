@@ -17,8 +17,8 @@ use std::io::{self, IoSlice};
 use sockeye_async::{Acceptor, Clock, Timer, Transport, WebSocket};
 use sockeye_common::scratch;
 use sockeye_core::{
-    Cause, CloseCode, Config, Connection, Incoming, OutputBuffer, SendError, SharedConfig, Time,
-    Timeout,
+    Cause, CloseCode, Config, Connection, Frame, Incoming, OutputBuffer, SendError, SharedConfig,
+    Time, Timeout,
 };
 use sockeye_handler::{
     Address, Context as HandlerContext, Decision, Handler, Message, Opening, Request, Service,
@@ -235,6 +235,57 @@ fn a_message_that_answers_nothing_is_written_at_once() {
     let (mut ws, script) = web_socket(Config::default());
     assert!(poll(ws.send("hello")).is_ready());
     assert_eq!(script.0.borrow().output(), b"\x81\x05hello");
+}
+
+#[test]
+fn an_answer_waits_for_the_next_message_and_not_for_the_beginning_of_one() {
+    let next = frame(1, b"next");
+    for read in [1, 2, next.len() - 1, next.len()] {
+        let (mut ws, script) = web_socket(Config::default());
+        let bytes = [&frame(1, b"hello")[..], &next[..read]].concat();
+        script.0.borrow_mut().reads.push_back(bytes);
+        assert_eq!(poll(ws.recv()), Poll::Ready(Some("hello".into())));
+        assert_eq!(poll(ws.send("answer")), Poll::Ready(Ok(())));
+        let waits = script.0.borrow().output().is_empty();
+        assert_eq!(waits, read == next.len(), "{read} bytes of the next");
+        let rest = (!waits).then(|| next[read..].to_vec());
+        script.0.borrow_mut().reads.extend(rest);
+        assert_eq!(poll(ws.recv()), Poll::Ready(Some("next".into())));
+        assert_eq!(poll(ws.flush()), Poll::Ready(Ok(())));
+        assert_eq!(script.0.borrow().output(), b"\x81\x06answer");
+    }
+}
+
+#[test]
+fn a_future_that_is_dropped_before_it_is_polled_has_sent_nothing() {
+    let (mut ws, script) = web_socket(Config::default());
+    let encoded = Frame::new("frame");
+    drop(ws.send("message"));
+    drop(ws.send_frame(&encoded));
+    drop(ws.ping(b"ping"));
+    assert_eq!(ws.sender().buffered(), 0);
+    let (mut send, _recv) = ws.split();
+    drop(send.send("message"));
+    drop(send.send_frame(&encoded));
+    drop(send.ping(b"ping"));
+    assert_eq!(poll(send.send("polled")), Poll::Ready(Ok(())));
+    assert_eq!(script.0.borrow().output(), b"\x81\x06polled");
+}
+
+#[test]
+fn what_is_refused_leaves_no_buffer_behind() {
+    let size = 4322;
+    let (mut ws, _script) = web_socket(Config::default());
+    let keeps_none = |polled| {
+        assert_eq!(polled, Poll::Ready(Err(SendError::TooLong)));
+        let spare = scratch::take_output().expect("what is idle has none");
+        assert_eq!(spare.capacity(), size);
+        scratch::put_output(spare);
+    };
+    scratch::put_output(OutputBuffer::with_capacity(size));
+    keeps_none(poll(ws.ping(&[0; 126])));
+    let (mut send, _recv) = ws.split();
+    keeps_none(poll(send.ping(&[0; 126])));
 }
 
 #[test]

@@ -390,6 +390,7 @@ impl State {
     /// Returns whether the session must be woken: not if something waits there already.
     fn push(&mut self, item: Item) -> bool {
         let first = self.queue.is_empty();
+        self.seen &= !first;
         self.queue.push(item);
         first
     }
@@ -554,6 +555,24 @@ mod tests {
         assert!(!peer.take_wake(), "it has looked");
         peer.set_waker(&Waker::from(Arc::clone(&count)));
         assert_eq!(count.0.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn what_comes_behind_a_backlog_that_was_cleared_is_no_backlog() {
+        let clear: fn(&Peer) = |peer| {
+            peer.send("x").expect("room");
+            assert!(!peer.take_wake(), "it has looked");
+            peer.clear();
+        };
+        let look: fn(&Peer) = |peer| assert!(!peer.take_wake(), "at nothing");
+        for before in [clear, look] {
+            let count = Arc::new(Count::default());
+            let peer = peer(1000);
+            before(&peer);
+            peer.send("y").expect("room");
+            peer.set_waker(&Waker::from(Arc::clone(&count)));
+            assert_eq!(count.0.load(Ordering::Relaxed), 1);
+        }
     }
 
     #[test]

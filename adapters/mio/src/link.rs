@@ -7,7 +7,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
-use sockeye_common::Until;
+use sockeye_common::{Until, scratch};
 use sockeye_core::{Connection, Deadline, Endpoint, Incoming, Messages, SendError, Sender, Time};
 
 use crate::clock::now;
@@ -162,22 +162,26 @@ impl Link {
         written
     }
 
-    /// Whether input that was read already waits, and output may wait, too, for the
-    /// answer to the last of it.
+    /// Whether a message that was read already waits, and output may wait, too, for the
+    /// answer to the last of them.
     pub(crate) fn may_hold_back(&self) -> bool {
         let state = self.lock();
-        state.holds_input() && !state.endpoint.wants_flush()
+        let holds_message = state.stash.is_some() || state.endpoint.holds_frame();
+        holds_message && !state.endpoint.wants_flush()
     }
 
     /// Gives the sender something.
     pub(crate) fn queue<R>(&self, queue: impl FnOnce(&mut Sender) -> R) -> R {
-        queue(self.lock().endpoint.sender())
+        let mut state = self.lock();
+        state.lend();
+        queue(state.endpoint.sender())
     }
 
     /// The sender, for whoever has the link for himself.
     pub(crate) fn sender(&mut self) -> &mut Sender {
         let state = self.state.get_mut();
         let state = state.unwrap_or_else(PoisonError::into_inner);
+        state.lend();
         state.endpoint.sender()
     }
 
@@ -191,6 +195,7 @@ impl Link {
         mut state: MutexGuard<'a, State>,
         until: Option<Time>,
     ) -> MutexGuard<'a, State> {
+        state.reclaim();
         let Some(mut waiter) = state.waiter.take() else {
             return self.follow(state, until);
         };
@@ -234,8 +239,9 @@ impl Link {
         state
     }
 
-    /// Lets the others know what was done.
-    fn tell_others(&self, state: MutexGuard<'_, State>) {
+    /// Lets the others know what was done, at the end of it.
+    fn tell_others(&self, mut state: MutexGuard<'_, State>) {
+        state.reclaim();
         let wakes_leader = state.concerns_leader();
         let has_followers = state.followers > 0;
         drop(state);
@@ -257,6 +263,22 @@ impl State {
     /// What is there without I/O.
     fn next(&mut self, now: Time) -> Option<Incoming> {
         self.stash.take().or_else(|| self.endpoint.poll_item(now))
+    }
+
+    /// Gives it this thread's buffer for what is about to be queued.
+    fn lend(&mut self) {
+        if self.endpoint.wants_buffer()
+            && let Some(spare) = scratch::take_output()
+        {
+            self.endpoint.lend(spare);
+        }
+    }
+
+    /// Takes the buffer back once all has left: who waits owns none.
+    fn reclaim(&mut self) {
+        if let Some(spare) = self.endpoint.reclaim() {
+            scratch::put_output(spare);
+        }
     }
 
     fn write(&mut self, now: Time) {
@@ -346,4 +368,32 @@ impl State {
 /// When a time-out that begins now has passed.
 pub(crate) fn after(timeout: Duration) -> Time {
     now() + timeout
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use sockeye_core::SharedConfig;
+
+    use super::*;
+
+    #[test]
+    fn who_has_sent_everything_owns_no_buffer() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let stream = std::net::TcpStream::connect(address).expect("a listener");
+        stream.set_nonblocking(true).expect("a socket");
+        let mut stream = TcpStream::from_std(stream);
+        let waiter = Waiter::new(&mut stream).expect("a poll");
+        let connection = Connection::server(&SharedConfig::default(), now());
+        let socket = Socket::new(stream, None);
+        let link = Link::new(connection, Vec::new(), socket, waiter).expect("a waker");
+        link.queue(|sender| sender.send("hello")).expect("open");
+        assert!(!link.lock().endpoint.wants_buffer(), "it is in use");
+        link.write(Until::Empty).expect("open");
+        assert!(link.lock().endpoint.wants_buffer());
+        let spare = scratch::take_output().expect("the thread's");
+        assert!(spare.capacity() > 0);
+    }
 }

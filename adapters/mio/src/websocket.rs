@@ -27,11 +27,13 @@ use crate::link::{Link, TimedOut, after};
 ///
 /// # When what is sent leaves
 ///
-/// [`send`](Self::send) writes at once, unless a message that was already read
-/// still waits for [`recv`](Self::recv): then the answers to all that one read
-/// brought leave in one write, when `recv` has nothing more to hand out and would
-/// wait. A program that receives and then waits for something else, without `send`
-/// having written, calls [`flush`](Self::flush) first.
+/// [`send`](Self::send) writes at once, unless a whole frame that was already read
+/// still waits for [`recv`](Self::recv), which most often is the next message: then
+/// the answers to all that one read brought leave in one write, when `recv` has
+/// nothing more to hand out and would wait. A program that receives and then
+/// waits for something else, without `send` having written, calls
+/// [`flush`](Self::flush) first; until then or the next `recv` no deadline is looked
+/// at either.
 ///
 /// # How it ends
 ///

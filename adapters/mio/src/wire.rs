@@ -67,9 +67,15 @@ impl Wire {
 
     /// Writes until there is nothing left or the socket takes no more.
     pub(crate) fn write(&mut self, endpoint: &mut impl Endpoint, now: Time) {
-        while self.socket.ready.writable
-            && let Some(transmit) = endpoint.poll_transmit()
-        {
+        while let Some(transmit) = endpoint.poll_transmit() {
+            if !self.socket.ready.writable {
+                // What came before may have been taken whole, by TLS: the deadline of
+                // what waits behind it begins here.
+                if matches!(transmit, Transmit::Write(_)) {
+                    endpoint.handle_written(0, now);
+                }
+                break;
+            }
             let written = match transmit {
                 Transmit::Write(output) => self.write_once(output),
                 Transmit::Shutdown => {

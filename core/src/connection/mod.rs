@@ -209,6 +209,11 @@ impl Connection {
         None
     }
 
+    /// See [`Receiver::may_be_whole`].
+    pub(crate) fn may_be_whole(&self, bytes: &[u8]) -> bool {
+        self.receiver.may_be_whole(bytes)
+    }
+
     /// The sending half.
     #[must_use]
     #[inline]
@@ -302,9 +307,11 @@ impl Connection {
         self.sender.state() == State::Drained
     }
 
-    /// Lends a buffer to encode output into, if there is none. Without this one is
-    /// allocated when it is needed.
+    /// Lends a buffer to encode output into. Without this one is allocated when it is
+    /// needed.
     ///
+    /// If it has one, this one is dropped: ask [`wants_buffer`](Self::wants_buffer)
+    /// first, and call [`reclaim`](Self::reclaim) when the turn is over, or it stays.
     /// With [`reclaim`](Self::reclaim) one buffer per thread serves all connections.
     pub fn lend(&mut self, buffer: OutputBuffer) {
         self.sender.lend(buffer);

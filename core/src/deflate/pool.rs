@@ -6,8 +6,9 @@ use core::cell::Cell;
 use super::codec::{Deflater, Inflater};
 use super::{Deflate, Window};
 
-/// Codecs of a kind that are kept while nobody uses them. A message that is whole takes
-/// one and gives it back at once; only cut ones need several.
+/// Codecs that are kept while nobody uses them, as many for each direction. A message takes
+/// one when it is whole and gives it back at once; only delivery or sending in pieces, and
+/// settings that differ, need several.
 const KEPT: usize = 4;
 
 /// What is compressed or decompressed goes through here, in pieces of this size: a quarter

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::buffers;
+use crate::buffers::{self, Loan};
 use crate::close::Violation;
 use crate::mask::{self, Key};
 use crate::message::{Lent, MessageKind};
@@ -136,6 +136,8 @@ impl Message {
 pub(super) struct Buffer {
     bytes: Vec<u8>,
     filled: usize,
+    /// It is larger than what has arrived pays for.
+    loan: Option<Loan>,
 }
 
 impl Buffer {
@@ -191,13 +193,18 @@ impl Buffer {
         if end > self.bytes.capacity() {
             let paid = 2 * arrived + SLACK;
             let wanted = paid.min(total);
-            // There is one of each size per thread, and a whole message paid for it.
-            let most = match arrived {
+            // More than is paid for: by no more than one message of the thread at a time.
+            let lent = match arrived {
                 0..MANY => 2 * paid,
                 MANY.. => 8 * paid,
             };
-            let least = if total <= most { total } else { wanted };
-            if let Some(kept) = buffers::take(least, most) {
+            let least = |most| if total <= most { total } else { wanted };
+            self.loan = None;
+            if let Some(kept) = buffers::take(least(paid), paid) {
+                return self.go_on_in(kept);
+            }
+            if let Some((kept, loan)) = buffers::borrow(least(lent), lent) {
+                self.loan = Some(loan);
                 return self.go_on_in(kept);
             }
             self.bytes.truncate(self.filled);
@@ -279,6 +286,26 @@ mod tests {
             buffer.push(&alloc::vec![0; arrived], KEY, TOTAL - arrived);
             assert_eq!(buffer.bytes.capacity() >= TOTAL, is_kept, "{arrived}");
         }
+    }
+
+    #[test]
+    fn of_many_open_messages_one_has_more_than_it_paid_for() {
+        const TOTAL: usize = 1 << 20;
+        const ARRIVED: usize = 140_000;
+        let open = || {
+            // As if another message had just paid for it.
+            buffers::recycle(alloc::vec![9; TOTAL]);
+            let mut buffer = Buffer::default();
+            for _ in 0..ARRIVED / 1000 {
+                buffer.push(&[0; 1000], KEY, TOTAL - buffer.len() - 1000);
+            }
+            buffer
+        };
+        let many: [Buffer; 10] = core::array::from_fn(|_| open());
+        let more = |buffer: &&Buffer| buffer.bytes.capacity() > 2 * ARRIVED + SLACK;
+        assert_eq!(many.iter().filter(more).count(), 1);
+        drop(many);
+        assert!(more(&&open()));
     }
 
     #[test]

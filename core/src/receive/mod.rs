@@ -288,6 +288,20 @@ impl Receiver {
         })
     }
 
+    /// Whether `bytes` begin with a whole frame, as far as that can be told without
+    /// consuming them: they do not only if they are the beginning of one.
+    pub(crate) fn may_be_whole(&self, bytes: &[u8]) -> bool {
+        let within = |open: &Open| open.frame.is_some() || !open.header.as_slice().is_empty();
+        if self.open.as_deref().is_some_and(within) {
+            return true;
+        }
+        match Header::decode(bytes, self.role) {
+            Ok(Some((header, len))) => (bytes.len() - len) as u64 >= header.len,
+            Ok(None) => false,
+            Err(_) => true,
+        }
+    }
+
     /// Lets go of everything, when no more is received.
     pub(crate) fn clear(&mut self) {
         self.open = None;

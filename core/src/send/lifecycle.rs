@@ -149,6 +149,8 @@ impl Sender {
         if !is_awaiting {
             self.put_urgent(Opcode::Ping, b"");
             self.gate.set(Gate::AWAITING_PONG, true);
+            // A pause that was over before cannot have kept the answer.
+            self.gate.set(Gate::FORGIVING, self.gate.is_paused());
         } else if self.gate.is_paused() {
             // The answer may lie in what was not read.
             self.gate.forgive();

@@ -111,7 +111,8 @@ impl Gate {
     const DUPLEX: u8 = 16;
     /// A Ping is out, and nothing has come since.
     const AWAITING_PONG: u8 = 32;
-    /// Receiving was paused since the Ping went out, so its answer may be late.
+    /// Receiving was paused when the Ping went out or after it, so its answer may be late.
+    /// Means nothing before a Ping, which sets it anew.
     const FORGIVING: u8 = 64;
 
     #[inline]

@@ -182,6 +182,8 @@ impl Device {
                 }
             }
         }
+        // Once all has left, its memory is for others.
+        drop(connection.reclaim());
         if connection.is_drained() {
             Progress::Over
         } else {

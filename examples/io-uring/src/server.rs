@@ -82,9 +82,7 @@ impl<S: Service> Server<S> {
             Done::Accepted(place) => self.open(place, now),
             Done::Received(place, piece) => {
                 if let Some(connection) = get(&mut self.connections, place) {
-                    if let Some(spare) = self.spare.take() {
-                        connection.session.lend(spare);
-                    }
+                    lend(&mut self.spare, &mut connection.session);
                     connection.receive(self.ring.input(&piece), now);
                 }
                 self.ring.recycle(piece);
@@ -130,9 +128,7 @@ impl<S: Service> Server<S> {
     /// Lets something happen to a session, and does what follows.
     fn with(&mut self, place: u32, now: Time, run: impl FnOnce(&mut Session<S>)) -> io::Result<()> {
         if let Some(connection) = get(&mut self.connections, place) {
-            if let Some(spare) = self.spare.take() {
-                connection.session.lend(spare);
-            }
+            lend(&mut self.spare, &mut connection.session);
             run(&mut connection.session);
         }
         self.turn(place, now)
@@ -213,6 +209,15 @@ impl<S: Service> Connection<S> {
             // Telling it again changes nothing.
             self.session.handle_eof(now);
         }
+    }
+}
+
+/// Lends the spare buffer to a session that has use for it: any other would drop it.
+fn lend<S: Service>(spare: &mut Option<OutputBuffer>, session: &mut Session<S>) {
+    if session.wants_buffer()
+        && let Some(spare) = spare.take()
+    {
+        session.lend(spare);
     }
 }
 

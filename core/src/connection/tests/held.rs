@@ -102,3 +102,47 @@ fn the_short_way_is_closed_to_what_must_be_looked_at() {
         assert!(messages.poll_item(now).is_some());
     }
 }
+
+#[test]
+fn the_beginning_of_a_frame_is_not_taken_for_one() {
+    for role in ROLES {
+        for payload in [0, 5, 125, 126, 1000, 70_000] {
+            let bench = Bench::new(role);
+            let first = bench.whole(Opcode::Text, b"one");
+            let second = bench.whole(Opcode::Binary, &alloc::vec![7; payload]);
+            for cut in [0, 1, 2, 3, 9, second.len() - 1, second.len()] {
+                let Some(held) = second.get(..cut) else {
+                    continue;
+                };
+                let (messages, item) = given(Bench::new(role), &[&first, held].concat());
+                assert!(item.is_some());
+                assert_eq!(messages.holds_input(), cut > 0);
+                assert_eq!(
+                    messages.holds_frame(),
+                    cut == second.len(),
+                    "{cut} bytes of {payload}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_told_is_taken_for_a_frame() {
+    for role in ROLES {
+        let bench = Bench::with(role, |config| config.delivery = Delivery::Chunks);
+        let now = bench.now;
+        let message = bench.whole(Opcode::Binary, &[7; 100]);
+        let (mut messages, chunk) = given(bench, &message[..50]);
+        assert!(chunk.is_some());
+        // In the middle of a payload any byte may look like the first of a frame.
+        messages.sender().pause();
+        assert!(messages.handle_input(&mut [0x82], now).is_none());
+        assert!(messages.holds_frame());
+
+        let bench = Bench::new(role);
+        let bytes = [bench.whole(Opcode::Text, b"one"), alloc::vec![0xff]].concat();
+        let (messages, _) = given(bench, &bytes);
+        assert!(messages.holds_frame(), "a violation");
+    }
+}

@@ -50,6 +50,21 @@ fn any_byte_is_a_sign_of_life() {
 }
 
 #[test]
+fn a_pause_that_ended_before_the_ping_gives_no_longer_deadline() {
+    for role in ROLES {
+        let mut bench = Bench::new(role);
+        bench.pass(secs(1));
+        bench.connection.sender().pause();
+        bench.connection.sender().resume();
+        bench.pass_to_deadline();
+        assert_eq!(bench.frames(), [(Opcode::Ping, Vec::new())]);
+        let waited = bench.pass_to_deadline();
+        assert!(waited <= secs(10) + TICK, "{waited:?}");
+        assert!(timed_out(&bench.events(), Timeout::Pong));
+    }
+}
+
+#[test]
 fn the_pong_deadline_does_not_run_while_receiving_is_paused() {
     for role in ROLES {
         let mut bench = Bench::new(role);
