@@ -267,7 +267,7 @@ impl Table {
             self.jobs.iter().map(cell).collect()
         };
         self.lay_out(
-            "allocations / reads / writes per message",
+            ": allocations / reads / writes per message",
             contenders,
             cells,
         )
