@@ -71,7 +71,8 @@ fn members_of_both_nodes_are_seen_on_both() {
         let mut ana = Client::join(&one, "ana", "lobby");
         assert_eq!(ana.members("lobby"), ["ana"]);
         let mut ben = Client::join(&two, "ben", "lobby");
-        assert_eq!(ben.members("lobby"), ["ana", "ben"]);
+        // What one node answers, the other hears of a moment later.
+        wait_for_members(&mut ben, "lobby", &["ana", "ben"]);
         let diff = ana.find_type("diff");
         assert_eq!(
             (&diff["join"], &diff["leave"]),
@@ -99,6 +100,18 @@ fn a_connection_that_goes_while_it_claims_a_name_leaves_nothing_behind() {
         drop(client);
     }
     wait_until_free(&mut Client::connect(&two), "ana");
+}
+
+/// Asks who is in the room until it is these.
+fn wait_for_members(client: &mut Client, room: &str, expected: &[&str]) {
+    let until = Instant::now() + Duration::from_secs(4);
+    loop {
+        let members = client.members(room);
+        if members == expected {
+            return;
+        }
+        assert!(Instant::now() < until, "{members:?}");
+    }
 }
 
 /// Logs in as soon as the name is free, which a client does not hear of.
