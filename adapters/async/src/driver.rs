@@ -87,30 +87,16 @@ impl<T: Transport, E: Endpoint, C: Timer> Driver<T, E, C> {
 
     fn begin(&mut self) -> Time {
         let now = self.timer.now();
-        self.lend();
+        scratch::lend_output(&mut self.endpoint);
         self.endpoint.handle_wake(now);
         now
-    }
-
-    fn lend(&mut self) {
-        if self.endpoint.wants_buffer()
-            && let Some(spare) = scratch::take_output()
-        {
-            self.endpoint.lend(spare);
-        }
     }
 
     /// An idle connection owns no buffer, and can be woken by whoever got to know
     /// it in this poll.
     fn end(&mut self, cx: &mut Context<'_>) {
         self.endpoint.set_waker(cx.waker());
-        self.reclaim();
-    }
-
-    fn reclaim(&mut self) {
-        if let Some(spare) = self.endpoint.reclaim() {
-            scratch::put_output(spare);
-        }
+        scratch::reclaim_output(&mut self.endpoint);
     }
 
     fn drive(&mut self, cx: &mut Context<'_>, mut now: Time) -> Poll<Option<E::Item>> {
@@ -298,7 +284,7 @@ impl<T: Transport, C: Timer> Driver<T, Messages, C> {
     ) -> Result<(), SendError> {
         let queued = queue(self.sender());
         if queued.is_err() {
-            self.reclaim();
+            scratch::reclaim_output(&mut self.endpoint);
         }
         queued
     }
@@ -306,7 +292,7 @@ impl<T: Transport, C: Timer> Driver<T, Messages, C> {
     /// The sender, with this thread's buffer for what it is given.
     #[inline]
     pub(crate) fn sender(&mut self) -> &mut Sender {
-        self.lend();
+        scratch::lend_output(&mut self.endpoint);
         self.endpoint.sender()
     }
 }

@@ -7,7 +7,7 @@
 use core::cell::Cell;
 use std::thread::LocalKey;
 
-use sockeye_core::OutputBuffer;
+use sockeye_core::{Endpoint, OutputBuffer};
 
 /// Bytes of one read: a message of 16 KiB with its header, or a full record of TLS, and a
 /// little more, so that the read comes short and needs no other to tell that this was all.
@@ -46,6 +46,24 @@ fn with<R>(
     let result = read(&mut buffer);
     let _ = spare.try_with(|place| place.set(Some(buffer)));
     result
+}
+
+/// Lends this thread's spare output buffer to `endpoint`, if it has none and there is one.
+#[inline]
+pub fn lend_output(endpoint: &mut impl Endpoint) {
+    if endpoint.wants_buffer()
+        && let Some(spare) = take_output()
+    {
+        endpoint.lend(spare);
+    }
+}
+
+/// Takes the output buffer of `endpoint` back once all has left: who waits owns none.
+#[inline]
+pub fn reclaim_output(endpoint: &mut impl Endpoint) {
+    if let Some(spare) = endpoint.reclaim() {
+        put_output(spare);
+    }
 }
 
 /// This thread's spare output buffer, if it has one at the moment.

@@ -53,18 +53,12 @@ impl<S: Service> Connection<S> {
 
     /// Does what there is to do. Returns whether there is more.
     pub(crate) fn take_turn(&mut self, now: Time) -> bool {
-        if self.session.wants_buffer()
-            && let Some(spare) = scratch::take_output()
-        {
-            self.session.lend(spare);
-        }
+        scratch::lend_output(&mut self.session);
         if core::mem::take(&mut self.is_woken) {
             self.session.handle_wake(now);
         }
         let has_more = self.drive(now);
-        if let Some(spare) = self.session.reclaim() {
-            scratch::put_output(spare);
-        }
+        scratch::reclaim_output(&mut self.session);
         has_more
     }
 

@@ -173,7 +173,7 @@ impl Link {
     /// Gives the sender something.
     pub(crate) fn queue<R>(&self, queue: impl FnOnce(&mut Sender) -> R) -> R {
         let mut state = self.lock();
-        state.lend();
+        scratch::lend_output(&mut state.endpoint);
         queue(state.endpoint.sender())
     }
 
@@ -181,7 +181,7 @@ impl Link {
     pub(crate) fn sender(&mut self) -> &mut Sender {
         let state = self.state.get_mut();
         let state = state.unwrap_or_else(PoisonError::into_inner);
-        state.lend();
+        scratch::lend_output(&mut state.endpoint);
         state.endpoint.sender()
     }
 
@@ -195,7 +195,7 @@ impl Link {
         mut state: MutexGuard<'a, State>,
         until: Option<Time>,
     ) -> MutexGuard<'a, State> {
-        state.reclaim();
+        scratch::reclaim_output(&mut state.endpoint);
         let Some(mut waiter) = state.waiter.take() else {
             return self.follow(state, until);
         };
@@ -241,7 +241,7 @@ impl Link {
 
     /// Lets the others know what was done, at the end of it.
     fn tell_others(&self, mut state: MutexGuard<'_, State>) {
-        state.reclaim();
+        scratch::reclaim_output(&mut state.endpoint);
         let wakes_leader = state.concerns_leader();
         let has_followers = state.followers > 0;
         drop(state);
@@ -263,22 +263,6 @@ impl State {
     /// What is there without I/O.
     fn next(&mut self, now: Time) -> Option<Incoming> {
         self.stash.take().or_else(|| self.endpoint.poll_item(now))
-    }
-
-    /// Gives it this thread's buffer for what is about to be queued.
-    fn lend(&mut self) {
-        if self.endpoint.wants_buffer()
-            && let Some(spare) = scratch::take_output()
-        {
-            self.endpoint.lend(spare);
-        }
-    }
-
-    /// Takes the buffer back once all has left: who waits owns none.
-    fn reclaim(&mut self) {
-        if let Some(spare) = self.endpoint.reclaim() {
-            scratch::put_output(spare);
-        }
     }
 
     fn write(&mut self, now: Time) {
