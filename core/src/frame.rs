@@ -238,6 +238,13 @@ impl First {
         self.parts(mask, len, |part| out.extend_from_slice(part));
     }
 
+    /// The unmasked header of a payload of at most 125 bytes.
+    #[inline(always)]
+    pub(crate) fn encode_short(self, len: usize, out: &mut Vec<u8>) {
+        debug_assert!(len <= 125, "the length has seven bits");
+        out.extend_from_slice(&[self.0, len as u8]);
+    }
+
     /// The header in its shortest form, and how long that is.
     pub(crate) fn encoded(self, mask: Option<Key>, len: u64) -> ([u8; Header::MAX_ENCODED], usize) {
         let mut encoded = [0; Header::MAX_ENCODED];

@@ -4,7 +4,9 @@ use core::task::{Context, Poll, ready};
 use std::io::{self, IoSlice};
 
 use sockeye_common::{SLICES, Until, gather, scratch};
-use sockeye_core::{Endpoint, Messages, Output, OwnedMessage, SendError, Sender, Time, Transmit};
+use sockeye_core::{
+    Endpoint, Messages, Outgoing, Output, OwnedMessage, SendError, Sender, Time, Transmit,
+};
 
 use crate::timer::Timer;
 use crate::transport::Transport;
@@ -275,14 +277,26 @@ impl<T: Transport, C: Timer> Driver<T, Messages, C> {
         self.stash.is_some() || self.endpoint.holds_frame()
     }
 
-    /// Gives the sender something. What it refuses leaves it without a buffer, as idle
-    /// as it was.
+    /// Sends a message. What the sender refuses leaves it without a buffer, as idle as it
+    /// was.
+    #[inline(always)]
+    pub(crate) fn send(&mut self, message: Outgoing<'_>) -> Result<(), SendError> {
+        let queued = self.sender().send(message);
+        self.or_idle(queued)
+    }
+
+    /// Gives the sender something else.
     #[inline]
     pub(crate) fn queue(
         &mut self,
         queue: impl FnOnce(&mut Sender) -> Result<(), SendError>,
     ) -> Result<(), SendError> {
         let queued = queue(self.sender());
+        self.or_idle(queued)
+    }
+
+    #[inline]
+    fn or_idle(&mut self, queued: Result<(), SendError>) -> Result<(), SendError> {
         if queued.is_err() {
             scratch::reclaim_output(&mut self.endpoint);
         }

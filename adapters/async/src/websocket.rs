@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::future::{Future, poll_fn};
+use core::mem;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
@@ -110,9 +111,12 @@ impl<T: Transport, C: Timer> WebSocket<T, C> {
         &mut self,
         message: impl Into<Outgoing<'m>>,
     ) -> impl Future<Output = Result<(), SendError>> {
-        // Here and not in the poll: it is in registers still.
-        let message = message.into();
-        self.settle(move |sender| sender.send(message))
+        Sending {
+            driver: &mut self.driver,
+            // Here and not in the poll: it is in registers still.
+            message: message.into(),
+            is_queued: false,
+        }
     }
 
     /// Sends a frame that was encoded once for many connections.
@@ -201,7 +205,7 @@ impl<T: Transport, C: Timer> WebSocket<T, C> {
     }
 
     /// Polls for what [`recv`](Self::recv) waits for.
-    #[inline]
+    #[inline(always)]
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<OwnedMessage>> {
         match self.driver.poll_held() {
             Some(message) => Poll::Ready(Some(message)),
@@ -241,13 +245,35 @@ pub struct Recv<'a, T, C>(&'a mut WebSocket<T, C>);
 impl<T: Transport, C: Timer> Future for Recv<'_, T, C> {
     type Output = Option<OwnedMessage>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<OwnedMessage>> {
         self.0.poll_recv(cx)
     }
 }
 
+/// The future of [`WebSocket::send`].
+struct Sending<'a, 'm, T, C> {
+    driver: &'a mut Driver<T, Messages, C>,
+    /// Until the first poll.
+    message: Outgoing<'m>,
+    is_queued: bool,
+}
+
+impl<T: Transport, C: Timer> Future for Sending<'_, '_, T, C> {
+    type Output = Result<(), SendError>;
+
+    #[inline(always)]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        let this = &mut *self;
+        if !mem::replace(&mut this.is_queued, true) {
+            this.driver.send(this.message.take())?;
+        }
+        poll_settled(this.driver, cx)
+    }
+}
+
 /// The next message, past all else that came in.
+#[inline(never)]
 pub(crate) fn poll_message<T: Transport, C: Timer>(
     driver: &mut Driver<T, Messages, C>,
     closed: &mut Option<Closed>,
@@ -277,7 +303,7 @@ pub(crate) fn poll_incoming<T: Transport, C: Timer>(
 
 /// What follows the queueing of a message: writes it, unless more answers are to
 /// come; waits only above the soft mark.
-#[inline]
+#[inline(always)]
 pub(crate) fn poll_settled<T: Transport, C: Timer>(
     driver: &mut Driver<T, Messages, C>,
     cx: &mut Context<'_>,
@@ -288,6 +314,7 @@ pub(crate) fn poll_settled<T: Transport, C: Timer>(
     poll_flush(driver, Until::BelowMark, cx)
 }
 
+#[inline(never)]
 pub(crate) fn poll_flush<T: Transport, C: Timer>(
     driver: &mut Driver<T, Messages, C>,
     until: Until,

@@ -38,7 +38,16 @@ pub(crate) enum Payload<'a> {
     Inline(Inline),
 }
 
-impl Payload<'_> {
+impl<'a> Payload<'a> {
+    #[inline(always)]
+    fn take(&mut self) -> Payload<'a> {
+        match self {
+            Payload::Lent(bytes) => Payload::Lent(core::mem::take(bytes)),
+            Payload::Owned(bytes) => Payload::Owned(core::mem::take(bytes)),
+            Payload::Inline(inline) => Payload::Inline(*inline),
+        }
+    }
+
     #[inline]
     pub(crate) fn as_slice(&self) -> &[u8] {
         match self {
@@ -96,6 +105,21 @@ impl<'a> Outgoing<'a> {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.payload.as_slice()
+    }
+
+    /// Takes the message out of where it is, and leaves something that is not to be sent.
+    ///
+    /// For a future that sends when it is first polled: part by part, where
+    /// `Option::take` would read at once what was only just written in parts, and wait.
+    #[must_use]
+    #[inline(always)]
+    pub fn take(&mut self) -> Self {
+        Self {
+            kind: self.kind,
+            payload: self.payload.take(),
+            #[cfg(feature = "deflate")]
+            compression: self.compression,
+        }
     }
 
     /// Keeps the message: copies what is lent.

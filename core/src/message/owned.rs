@@ -103,8 +103,8 @@ const INLINE: usize = 31;
 #[derive(Clone, Copy)]
 #[repr(C, align(8))]
 pub(crate) struct Inline {
-    /// The last one is the length.
-    bytes: [u8; INLINE + 1],
+    /// The last byte is the length.
+    words: [[u8; 8]; 4],
 }
 
 impl Inline {
@@ -129,17 +129,30 @@ impl Inline {
             return None;
         }
         words[3] = words[3] << 8 >> 8 | (len as u64) << 56;
-        let mut bytes = [0; INLINE + 1];
-        for (to, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(words) {
-            *to = word.to_le_bytes();
-        }
-        Some(Self { bytes })
+        Some(Self {
+            words: words.map(u64::to_le_bytes),
+        })
+    }
+
+    /// The payload and what lies behind it, up to the length.
+    #[inline(always)]
+    pub(crate) fn words(&self) -> [[u8; 8]; 4] {
+        self.words
+    }
+
+    /// Bytes of the payload.
+    #[inline(always)]
+    pub(crate) fn len(&self) -> usize {
+        let [.., len] = self.words[3];
+        usize::from(len)
     }
 
     #[inline]
     pub(super) fn as_slice(&self) -> &[u8] {
-        let len = usize::from(self.bytes[INLINE]);
-        self.bytes.get(..len).unwrap_or_default()
+        self.words
+            .as_flattened()
+            .get(..self.len())
+            .unwrap_or_default()
     }
 }
 

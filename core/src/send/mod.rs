@@ -20,7 +20,7 @@ use crate::connection::Role;
 use crate::deflate::Deflater;
 use crate::frame::{First, Frame, Header, MAX_CONTROL, Opcode};
 use crate::mask::{Key, Keys, Seed};
-use crate::message::{MessageKind, Outgoing, Payload};
+use crate::message::{Inline, MessageKind, Outgoing, Payload};
 use crate::time::Time;
 use crate::timer::{Timer, Timers};
 
@@ -436,11 +436,33 @@ impl Sender {
 
     #[inline(always)]
     fn put(&mut self, first: First, payload: Payload<'_>) {
+        if let Payload::Inline(inline) = &payload
+            && self.flags & CLIENT == 0
+        {
+            return self.put_inline(first, inline);
+        }
         let bytes = payload.as_slice();
         if bytes.len() > BY_REFERENCE {
             return self.put_large(first, payload);
         }
         self.put_copy(first, bytes);
+    }
+
+    /// Appends all words that there is room for in place, and lets go of what is too much:
+    /// how many they are the compiler knows, and writes them from where they are.
+    #[inline(always)]
+    fn put_inline(&mut self, first: First, inline: &Inline) {
+        let len = inline.len();
+        let len = self.queue.append(|tail| {
+            tail.reserve(size_of::<Inline>() + Header::MAX_ENCODED);
+            first.encode_short(len, tail);
+            let end = tail.len() + len;
+            for word in inline.words() {
+                tail.extend_from_slice(&word);
+            }
+            tail.truncate(end);
+        });
+        self.queued(len);
     }
 
     #[inline(never)]
