@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::OutputBuffer;
+use crate::{MessageKind, Outgoing, OutputBuffer, OwnedMessage};
 
 #[derive(Clone, Debug)]
 enum Act {
@@ -64,6 +64,37 @@ proptest! {
         let mut asked = pings.iter();
         prop_assert!(on_wire.iter().all(|ping| asked.any(|other| other == *ping)));
         prop_assert_eq!(bench.connection.sender().buffered(), 0);
+    }
+}
+
+#[test]
+fn a_short_message_leaves_without_what_lay_behind_it_when_it_was_read() {
+    let read: Vec<u8> = (b'A'..=b'z').collect();
+    for role in [Role::Server, Role::Client] {
+        for kind in [MessageKind::Text, MessageKind::Binary] {
+            let mut bench = Bench::new(role);
+            let short = (0..32).map(|len| OwnedMessage::unmasked(kind, &read, len, [0; 4]));
+            for message in short.map(|message| message.expect("short and ASCII")) {
+                bench.connection.sender().send(message).expect("open");
+            }
+            let expected = (0..32).map(|len| (kind.into(), read[..len].to_vec()));
+            assert_eq!(bench.frames(), expected.collect::<Vec<_>>());
+        }
+    }
+}
+
+#[test]
+fn a_message_that_was_taken_out_is_sent_whole() {
+    let large = alloc::vec![7; 5000];
+    for payload in [&b"short"[..], &large] {
+        let mut bench = Bench::new(Role::Server);
+        let mut message = Outgoing::from(OwnedMessage::from(payload));
+        bench
+            .connection
+            .sender()
+            .send(message.take())
+            .expect("open");
+        assert_eq!(bench.frames(), [(Opcode::Binary, payload.to_vec())]);
     }
 }
 
