@@ -1,12 +1,14 @@
 //! One WebSocket connection after its handshake: the wiring of its two halves.
 
 mod input;
+mod read_buffer;
 #[cfg(test)]
 mod tests;
 
 use core::fmt;
 
-pub use self::input::Input;
+pub use self::input::{Cut, Input};
+pub use self::read_buffer::ReadBuffer;
 use crate::close::machine::State;
 use crate::close::{Closed, Violation};
 use crate::config::SharedConfig;
