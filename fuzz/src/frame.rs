@@ -1,8 +1,6 @@
 //! The header codec, and a connection that is fed with raw bytes.
 
-use sockeye_core::{
-    Connection, Endpoint, Header, Messages, ReadBuffer, Role, SharedConfig, Time,
-};
+use sockeye_core::{Connection, Endpoint, Header, Messages, ReadBuffer, Role, SharedConfig, Time};
 
 use crate::connection::{Seen, events, opposite};
 
