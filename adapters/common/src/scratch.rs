@@ -133,6 +133,7 @@ pub fn put_output(buffer: OutputBuffer) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sockeye_core::{CloseCode, Connection, Incoming, Messages, Seed, SharedConfig};
 
     #[test]
     fn the_read_buffer_is_the_same_one_each_time_and_nesting_does_not_panic() {
@@ -144,6 +145,90 @@ mod tests {
             outer.as_ptr()
         });
         assert_eq!(with_input(|again| again.as_ptr()), first);
+    }
+
+    const NOW: Time = Time::from_micros(1);
+
+    fn messages() -> Messages {
+        Messages::new(
+            Connection::client(&SharedConfig::default(), &Seed::new([7; 32]), NOW),
+            Vec::new(),
+        )
+    }
+
+    /// A message as a server sends it.
+    fn frame(payload: &[u8]) -> Vec<u8> {
+        let mut frame = vec![0x82, 126];
+        frame.extend((payload.len() as u16).to_be_bytes());
+        frame.extend(payload);
+        frame
+    }
+
+    /// Receives once from reads that bring what is told, and then nothing.
+    fn receive_from(messages: &mut Messages, reads: &[&[u8]]) -> (Poll<Option<Incoming>>, usize) {
+        let mut left = reads.iter();
+        let received = receive(messages, NOW, |buffer| match left.next() {
+            None => Poll::Pending,
+            Some(bytes) => {
+                buffer[..bytes.len()].copy_from_slice(bytes);
+                Poll::Ready(Ok(bytes.len()))
+            }
+        });
+        (received, reads.len() - left.len())
+    }
+
+    fn ready(payload: &[u8]) -> Poll<Option<Incoming>> {
+        Poll::Ready(Some(Incoming::Message(payload.into())))
+    }
+
+    #[test]
+    fn a_message_that_comes_with_two_reads_is_received_by_one_call() {
+        let mut messages = messages();
+        let payload = [7; 20_000];
+        let frame = frame(&payload);
+        let reads = [&frame[..17_000], &frame[17_000..]];
+        let received = receive_from(&mut messages, &reads);
+        assert_eq!(received, (ready(&payload), 2));
+    }
+
+    #[test]
+    fn what_nothing_more_comes_behind_stays_with_its_endpoint() {
+        let (mut first, mut second) = (messages(), messages());
+        let frame = frame(&[7; 1000]);
+        assert_eq!(
+            receive_from(&mut first, &[&frame[..900]]),
+            (Poll::Pending, 1)
+        );
+        // The buffer is another's now.
+        let whole = receive_from(&mut second, &[&frame]);
+        assert_eq!(whole, (ready(&[7; 1000]), 1));
+        let rest = receive_from(&mut first, &[&frame[900..]]);
+        assert_eq!(rest, (ready(&[7; 1000]), 1));
+    }
+
+    #[test]
+    fn the_end_behind_the_beginning_of_a_frame_is_the_end() {
+        let mut messages = messages();
+        let frame = frame(&[7; 1000]);
+        let ended = receive_from(&mut messages, &[&frame[..900], b""]);
+        assert_eq!(ended, (Poll::Ready(None), 2));
+        let Some(Incoming::Closed(closed)) = messages.poll_item(NOW) else {
+            panic!("it has not ended");
+        };
+        assert_eq!(closed.code, CloseCode::ABNORMAL);
+    }
+
+    #[test]
+    fn frames_that_are_always_cut_do_not_keep_others_waiting() {
+        let mut messages = messages();
+        let frame = frame(&[7; 1000]);
+        let mut bytes = frame.chunks(1);
+        let single: Vec<&[u8]> = bytes.by_ref().collect();
+        let (first, reads) = receive_from(&mut messages, &single);
+        assert_eq!((first, reads), (Poll::Ready(None), AHEAD));
+        // What was read is not lost.
+        let rest = receive_from(&mut messages, &[&frame[AHEAD..]]);
+        assert_eq!(rest, (ready(&[7; 1000]), 1));
     }
 
     #[test]
