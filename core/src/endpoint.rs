@@ -11,8 +11,7 @@ use core::task::Waker;
 /// A protocol endpoint that a transport drives: bytes and time in, bytes out.
 ///
 /// Both [`Messages`] and the handler crate's `Session` implement it, so that an
-/// adapter has one driver for both. It owns what could not be parsed yet: all
-/// bytes that are given are taken.
+/// adapter has one driver for both. It owns what could not be parsed yet.
 pub trait Endpoint {
     /// What it hands to its caller; `Infallible` if it handles all by itself.
     type Item;
@@ -20,7 +19,12 @@ pub trait Endpoint {
     /// Takes the bytes of one read. Call only while `wants_input()`.
     ///
     /// Returns the first item in them; more may follow from [`poll_item`](Self::poll_item).
-    fn handle_input(&mut self, bytes: &mut [u8], now: Time) -> Option<Self::Item>;
+    fn handle_input(&mut self, bytes: &mut [u8], now: Time) -> Option<Self::Item> {
+        self.take_input(&mut Input::new(bytes), now)
+    }
+    /// The same for an input that can go on: nothing remains of it but the beginning of a
+    /// frame, and only if there is no item. See [`Input::continued`].
+    fn take_input(&mut self, input: &mut Input<'_>, now: Time) -> Option<Self::Item>;
     /// The next item from what is held.
     fn poll_item(&mut self, now: Time) -> Option<Self::Item>;
     /// Whether input that was read already waits for `poll_item`: output may then wait too, so that it leaves in one write.
@@ -207,10 +211,12 @@ impl Messages {
 impl Endpoint for Messages {
     type Item = Incoming;
 
-    fn handle_input(&mut self, bytes: &mut [u8], now: Time) -> Option<Incoming> {
-        let mut input = Input::new(bytes);
-        let item = Self::next(&mut self.connection, &mut input, now);
-        self.held.extend_from_slice(input.remaining());
+    fn take_input(&mut self, input: &mut Input<'_>, now: Time) -> Option<Incoming> {
+        let item = Self::next(&mut self.connection, input, now);
+        if item.is_some() || input.cut().is_none() {
+            self.held.extend_from_slice(input.remaining());
+            input.discard();
+        }
         item
     }
 

@@ -184,7 +184,7 @@ mod utf8;
 
 pub use close::{Cause, CloseCode, Closed, Initiator, Timeout, Violation};
 pub use config::{Config, ConfigError, Delivery, SharedConfig};
-pub use connection::{Connection, Event, Input, Role};
+pub use connection::{Connection, Cut, Event, Input, ReadBuffer, Role};
 #[cfg(feature = "deflate")]
 pub use deflate::Deflate;
 pub use endpoint::{Endpoint, Incoming, Messages};

@@ -18,7 +18,7 @@ pub(crate) fn apply(payload: &mut [u8], key: Key) {
     if payload.len() >= wide::FROM {
         return wide::apply(payload, key);
     }
-    narrow::apply(payload, key);
+    narrow::apply_short(payload, key);
 }
 
 /// Copies `from` to `to`, which is as long, masked or unmasked on the way.
@@ -42,7 +42,7 @@ pub(crate) fn copy_text(to: &mut [u8], from: &[u8], key: Key) -> bool {
 
 /// For what the whole build is compiled for.
 mod narrow {
-    use super::Key;
+    use super::{Key, advance};
 
     const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
 
@@ -57,6 +57,35 @@ mod narrow {
         for (byte, key) in rest.iter_mut().zip(wide.to_ne_bytes()) {
             *byte ^= key;
         }
+    }
+
+    /// Without a loop over the last bytes: a last block of 16 overlaps the one before.
+    #[inline(always)]
+    pub(super) fn apply_short(payload: &mut [u8], key: Key) {
+        let Some(last) = payload.last_chunk::<16>() else {
+            return apply(payload, key);
+        };
+        // Before the loop, which changes a part of it, and written over that.
+        let last = block(*last, widen(advance(key, payload.len())));
+        let wide = widen(key);
+        let (pairs, rest) = payload.as_chunks_mut::<32>();
+        for pair in pairs {
+            for to in pair.as_chunks_mut::<16>().0 {
+                *to = block(*to, wide);
+            }
+        }
+        if let Some(to) = rest.first_chunk_mut() {
+            *to = block(*to, wide);
+        }
+        if let Some(to) = payload.last_chunk_mut() {
+            *to = last;
+        }
+    }
+
+    #[inline(always)]
+    fn block(block: [u8; 16], wide: u64) -> [u8; 16] {
+        let wide = u128::from(wide);
+        (u128::from_ne_bytes(block) ^ (wide << 64 | wide)).to_ne_bytes()
     }
 
     #[inline(always)]
@@ -151,9 +180,10 @@ pub(crate) fn append(out: &mut Vec<u8>, payload: &[u8], key: Key) {
 
 /// The key for what follows after `len` masked bytes.
 #[inline]
-pub(crate) fn advance(mut key: Key, len: usize) -> Key {
-    key.rotate_left(len % 4);
-    key
+pub(crate) fn advance(key: Key, len: usize) -> Key {
+    // As a number: a slice is rotated by calls that take longer than short payloads do.
+    let bits = 8 * (len % 4) as u32;
+    u32::from_le_bytes(key).rotate_right(bits).to_le_bytes()
 }
 
 /// A client's masking keys: a new one for each frame, not predictable by the

@@ -1,6 +1,6 @@
 //! The header codec, and a connection that is fed with raw bytes.
 
-use sockeye_core::{Connection, Endpoint, Header, Messages, Role, SharedConfig, Time};
+use sockeye_core::{Connection, Endpoint, Header, Messages, ReadBuffer, Role, SharedConfig, Time};
 
 use crate::connection::{Seen, events, opposite};
 
@@ -75,14 +75,29 @@ fn connect(data: &[u8], role: Role) {
 fn items(data: &[u8], role: Role, width: usize) -> Vec<Seen> {
     let mut messages = Messages::new(open(role), Vec::new());
     let mut items = Vec::new();
-    for piece in data.chunks(width) {
+    let mut buffer = ReadBuffer::new(width);
+    let mut data = data;
+    loop {
         assert!(messages.wants_input());
-        let mut item = messages.handle_input(&mut piece.to_vec(), Time::ZERO);
+        let target = buffer.target();
+        let (piece, rest) = data.split_at(target.len().min(data.len()));
+        target[..piece.len()].copy_from_slice(piece);
+        data = rest;
+        // At the end what was cut is taken, too.
+        let mut input = match piece.len() {
+            0 => buffer.rest(),
+            n => buffer.input(n),
+        };
+        let mut item = messages.take_input(&mut input, Time::ZERO);
+        buffer.keep(input.cut());
         while let Some(some) = item {
             items.push(some);
             item = messages.poll_item(Time::ZERO);
         }
         assert!(!messages.holds_input());
+        if piece.is_empty() {
+            break;
+        }
     }
     items.into_iter().map(Seen::from).collect()
 }

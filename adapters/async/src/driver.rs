@@ -193,11 +193,8 @@ impl<T: Transport, E: Endpoint, C: Timer> Driver<T, E, C> {
             }
             return Poll::Ready(None);
         }
-        scratch::with_input(|buffer| {
-            let read = ready!(transport.poll_read(cx, buffer));
-            let n = progress(&mut self.endpoint, read, now);
-            let bytes = n.and_then(|n| buffer.get_mut(..n));
-            Poll::Ready(bytes.and_then(|bytes| self.endpoint.handle_input(bytes, now)))
+        scratch::receive(&mut self.endpoint, now, |buffer| {
+            transport.poll_read(cx, buffer)
         })
     }
 

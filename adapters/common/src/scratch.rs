@@ -5,20 +5,24 @@
 //! and makes a buffer of its own; a `RefCell` would panic.
 
 use core::cell::Cell;
+use core::task::{Poll, ready};
+use std::io;
 use std::thread::LocalKey;
 
-use sockeye_core::{Endpoint, OutputBuffer};
+use sockeye_core::{Endpoint, OutputBuffer, ReadBuffer, Time};
 
-/// Bytes of one read: a message of 16 KiB with its header, or a full record of TLS, and a
-/// little more, so that the read comes short and needs no other to tell that this was all.
-/// A much larger buffer falls out of the first-level cache.
-const INPUT: usize = 17 << 10;
+/// Bytes of a full record of TLS, and a little more.
+#[cfg(feature = "tls")]
+const RECORD: usize = 17 << 10;
+
+/// Reads one behind the other while each cuts a frame; then what was answered has its turn.
+const AHEAD: usize = 4;
 
 /// An output buffer that has grown beyond this is not kept for others.
 const OUTPUT_MAX: usize = 64 << 10;
 
 thread_local! {
-    static INPUT_SPARE: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
+    static INPUT_SPARE: Cell<Option<ReadBuffer>> = const { Cell::new(None) };
     #[cfg(feature = "tls")]
     static RECORDS_SPARE: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
     static OUTPUT_SPARE: Cell<Option<OutputBuffer>> = const { Cell::new(None) };
@@ -26,23 +30,71 @@ thread_local! {
 
 /// Calls `read` with this thread's read buffer.
 pub fn with_input<R>(read: impl FnOnce(&mut [u8]) -> R) -> R {
-    with(&INPUT_SPARE, read)
+    with(&INPUT_SPARE, ReadBuffer::default, |buffer| {
+        read(buffer.target())
+    })
+}
+
+/// Reads into this thread's read buffer and gives `endpoint` what came; again, if that ends
+/// with the beginning of a frame, as long as `read` has more.
+///
+/// Call it while the endpoint wants input. Pending if `read` was, and that brought no item.
+pub fn receive<E: Endpoint>(
+    endpoint: &mut E,
+    now: Time,
+    mut read: impl FnMut(&mut [u8]) -> Poll<io::Result<usize>>,
+) -> Poll<Option<E::Item>> {
+    with(&INPUT_SPARE, ReadBuffer::default, |buffer| {
+        for _ in 0..AHEAD {
+            let read = read(buffer.target());
+            let Poll::Ready(Ok(n @ 1..)) = read else {
+                let item = give_rest(endpoint, buffer, now);
+                if item.is_some() {
+                    // What the transport said it will say again.
+                    return Poll::Ready(item);
+                }
+                match ready!(read) {
+                    Ok(_) => endpoint.handle_eof(now),
+                    Err(_) => endpoint.handle_error(now),
+                }
+                return Poll::Ready(None);
+            };
+            let mut input = buffer.input(n);
+            let item = endpoint.take_input(&mut input, now);
+            let cut = input.cut();
+            buffer.keep(cut);
+            if cut.is_none() || !endpoint.wants_input() {
+                return Poll::Ready(item.or_else(|| give_rest(endpoint, buffer, now)));
+            }
+        }
+        Poll::Ready(give_rest(endpoint, buffer, now))
+    })
+}
+
+/// The beginning of a frame goes to the endpoint after all.
+fn give_rest<E: Endpoint>(endpoint: &mut E, buffer: &mut ReadBuffer, now: Time) -> Option<E::Item> {
+    if !buffer.is_kept() {
+        return None;
+    }
+    endpoint.take_input(&mut buffer.rest(), now)
 }
 
 /// Calls `read` with this thread's buffer for what TLS has yet to decrypt, which it
-/// does while [`with_input`] has the other.
+/// does while [`receive`] has the other.
 #[cfg(feature = "tls")]
 pub(crate) fn with_records<R>(read: impl FnOnce(&mut [u8]) -> R) -> R {
-    with(&RECORDS_SPARE, read)
+    let records = || vec![0; RECORD].into_boxed_slice();
+    with(&RECORDS_SPARE, records, |buffer| read(buffer))
 }
 
-fn with<R>(
-    spare: &'static LocalKey<Cell<Option<Box<[u8]>>>>,
-    read: impl FnOnce(&mut [u8]) -> R,
+fn with<B, R>(
+    spare: &'static LocalKey<Cell<Option<B>>>,
+    new: impl FnOnce() -> B,
+    read: impl FnOnce(&mut B) -> R,
 ) -> R {
     // A thread that is ending has no places any more, and does without.
     let taken = spare.try_with(Cell::take).ok().flatten();
-    let mut buffer = taken.unwrap_or_else(|| vec![0; INPUT].into_boxed_slice());
+    let mut buffer = taken.unwrap_or_else(new);
     let result = read(&mut buffer);
     let _ = spare.try_with(|place| place.set(Some(buffer)));
     result
@@ -81,17 +133,102 @@ pub fn put_output(buffer: OutputBuffer) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sockeye_core::{CloseCode, Connection, Incoming, Messages, Seed, SharedConfig};
 
     #[test]
     fn the_read_buffer_is_the_same_one_each_time_and_nesting_does_not_panic() {
         let first = with_input(|outer| {
             with_input(|inner| {
                 assert_ne!(outer.as_ptr(), inner.as_ptr());
-                assert_eq!(inner.len(), INPUT);
+                assert_eq!(inner.len(), outer.len());
             });
             outer.as_ptr()
         });
         assert_eq!(with_input(|again| again.as_ptr()), first);
+    }
+
+    const NOW: Time = Time::from_micros(1);
+
+    fn messages() -> Messages {
+        Messages::new(
+            Connection::client(&SharedConfig::default(), &Seed::new([7; 32]), NOW),
+            Vec::new(),
+        )
+    }
+
+    /// A message as a server sends it.
+    fn frame(payload: &[u8]) -> Vec<u8> {
+        let mut frame = vec![0x82, 126];
+        frame.extend((payload.len() as u16).to_be_bytes());
+        frame.extend(payload);
+        frame
+    }
+
+    /// Receives once from reads that bring what is told, and then nothing.
+    fn receive_from(messages: &mut Messages, reads: &[&[u8]]) -> (Poll<Option<Incoming>>, usize) {
+        let mut left = reads.iter();
+        let received = receive(messages, NOW, |buffer| match left.next() {
+            None => Poll::Pending,
+            Some(bytes) => {
+                buffer[..bytes.len()].copy_from_slice(bytes);
+                Poll::Ready(Ok(bytes.len()))
+            }
+        });
+        (received, reads.len() - left.len())
+    }
+
+    fn ready(payload: &[u8]) -> Poll<Option<Incoming>> {
+        Poll::Ready(Some(Incoming::Message(payload.into())))
+    }
+
+    #[test]
+    fn a_message_that_comes_with_two_reads_is_received_by_one_call() {
+        let mut messages = messages();
+        let payload = [7; 20_000];
+        let frame = frame(&payload);
+        let reads = [&frame[..17_000], &frame[17_000..]];
+        let received = receive_from(&mut messages, &reads);
+        assert_eq!(received, (ready(&payload), 2));
+    }
+
+    #[test]
+    fn what_nothing_more_comes_behind_stays_with_its_endpoint() {
+        let (mut first, mut second) = (messages(), messages());
+        let frame = frame(&[7; 1000]);
+        assert_eq!(
+            receive_from(&mut first, &[&frame[..900]]),
+            (Poll::Pending, 1)
+        );
+        // The buffer is another's now.
+        let whole = receive_from(&mut second, &[&frame]);
+        assert_eq!(whole, (ready(&[7; 1000]), 1));
+        let rest = receive_from(&mut first, &[&frame[900..]]);
+        assert_eq!(rest, (ready(&[7; 1000]), 1));
+    }
+
+    #[test]
+    fn the_end_behind_the_beginning_of_a_frame_is_the_end() {
+        let mut messages = messages();
+        let frame = frame(&[7; 1000]);
+        let ended = receive_from(&mut messages, &[&frame[..900], b""]);
+        assert_eq!(ended, (Poll::Ready(None), 2));
+        let Some(Incoming::Closed(closed)) = messages.poll_item(NOW) else {
+            panic!("it has not ended");
+        };
+        assert_eq!(closed.code, CloseCode::ABNORMAL);
+    }
+
+    #[test]
+    fn frames_that_are_always_cut_do_not_keep_others_waiting() {
+        let mut messages = messages();
+        let frame = frame(&[7; 1000]);
+        let mut bytes = frame.chunks(1);
+        let single: Vec<&[u8]> = bytes.by_ref().collect();
+        let (first, reads) = receive_from(&mut messages, &single);
+        assert_eq!((first, reads), (Poll::Ready(None), AHEAD));
+        // What was read is not lost.
+        let rest = receive_from(&mut messages, &[&frame[AHEAD..]]);
+        assert_eq!(rest, (ready(&[7; 1000]), 1));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A socket, and what is known of its readiness.
 
+use core::task::Poll;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 
 use mio::event::Event;
@@ -58,11 +59,19 @@ impl Wire {
             }
             return None;
         }
-        scratch::with_input(|buffer| {
-            let read = self.read_into(buffer);
-            let n = progress(endpoint, read, now)?;
-            endpoint.handle_input(buffer.get_mut(..n)?, now)
-        })
+        let received = scratch::receive(endpoint, now, |buffer| {
+            if !self.socket.ready.readable {
+                return Poll::Pending;
+            }
+            match self.read_into(buffer) {
+                Err(error) if is_for_later(&error) => Poll::Pending,
+                read => Poll::Ready(read),
+            }
+        });
+        match received {
+            Poll::Ready(item) => item,
+            Poll::Pending => None,
+        }
     }
 
     /// Writes until there is nothing left or the socket takes no more.
@@ -160,10 +169,13 @@ fn progress(endpoint: &mut impl Endpoint, read: io::Result<usize>, now: Time) ->
     match read {
         Ok(0) => endpoint.handle_eof(now),
         Ok(n) => return Some(n),
-        Err(error) => match error.kind() {
-            ErrorKind::WouldBlock | ErrorKind::Interrupted => {}
-            _ => endpoint.handle_error(now),
-        },
+        Err(error) if is_for_later(&error) => {}
+        Err(_) => endpoint.handle_error(now),
     }
     None
+}
+
+/// Whether it says only that the same call is to be made again.
+fn is_for_later(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }

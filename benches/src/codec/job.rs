@@ -139,7 +139,7 @@ impl Material {
         Memory::new(&self.stream[self.shift..], incoming, window)
     }
 
-    /// Where in a buffer of 4 KiB more than it needs a contender of ours reads to.
+    /// Where in a buffer of 4 KiB more than it needs one of those who have no other reads to.
     pub fn offset(&self) -> usize {
         self.shift * 5 % 4096
     }

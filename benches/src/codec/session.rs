@@ -5,14 +5,15 @@ use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::time::Duration;
 
-use sockeye_core::{Closed, Config, Endpoint, Message, Time, Transmit};
+use sockeye_core::{Closed, Config, Endpoint, Message, ReadBuffer, Time, Transmit};
 use sockeye_handler::{
     Address, Context, Decision, Handler, Linear, Router, Service, Session, Ws, linear, service_fn,
 };
 
 use super::Contender;
 use super::job::{Job, Material, Tally, Task};
-use super::memory::{Memory, READ};
+use super::memory::Memory;
+use super::sockeye::give;
 
 /// How the handler is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -80,13 +81,13 @@ impl Contender for Handled {
         match self {
             Self::Plain => {
                 let service = service_fn(move |_, _| Decision::accept(count()));
-                drive(service, material, memory)?;
+                drive(service, memory)?;
             }
             Self::Routed => {
                 let router = Router::new().ws("/", move |_, _| Decision::accept(count()));
-                drive(router.ok()?, material, memory)?;
+                drive(router.ok()?, memory)?;
             }
-            Self::Linear => drive(function(answers, Arc::clone(&outbox)), material, memory)?,
+            Self::Linear => drive(function(answers, Arc::clone(&outbox)), memory)?,
         }
         let tally = *outbox.lock().ok()?;
         Some(tally)
@@ -119,7 +120,7 @@ const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket
     Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
     Sec-WebSocket-Version: 13\r\n\r\n";
 
-fn drive<S: Service>(service: S, material: &Material, memory: &mut Memory<'_>) -> Option<()> {
+fn drive<S: Service>(service: S, memory: &mut Memory<'_>) -> Option<()> {
     let config = Config::default().share().ok()?;
     let mut now = Time::ZERO;
     let mut session = Session::new(Arc::new(service), config, Address::other("memory"), now);
@@ -130,8 +131,7 @@ fn drive<S: Service>(service: S, material: &Material, memory: &mut Memory<'_>) -
         let len = output.first().len();
         session.handle_written(len, now);
     }
-    let mut buffer = vec![0; READ + 4096];
-    let buffer = &mut buffer[material.offset()..][..READ];
+    let mut buffer = ReadBuffer::default();
     loop {
         now = now + Duration::from_micros(10);
         session.handle_wake(now);
@@ -140,9 +140,9 @@ fn drive<S: Service>(service: S, material: &Material, memory: &mut Memory<'_>) -
                 let n = memory.fetch(target);
                 session.handle_read(n, now);
             } else {
-                match memory.fetch(buffer) {
+                match memory.fetch(buffer.target()) {
                     0 => break,
-                    n => none(session.handle_input(&mut buffer[..n], now)),
+                    n => none(give(&mut session, &mut buffer, n, now)),
                 }
             }
         }

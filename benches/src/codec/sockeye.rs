@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use sockeye_core::{
-    Config, Connection, Endpoint, Event, Incoming, Input, Messages, Outgoing, OwnedMessage, Seed,
-    SharedConfig, Time, Transmit,
+    Config, Connection, Endpoint, Event, Incoming, Input, Messages, Outgoing, OwnedMessage,
+    ReadBuffer, Seed, SharedConfig, Time, Transmit,
 };
 
 use super::Contender;
@@ -63,8 +63,7 @@ fn receive(
     let mut now = Time::ZERO;
     let mut connection = Connection::server(config, now);
     let answers = material.job.task == Task::Echo;
-    let mut buffer = vec![0; READ + 4096];
-    let buffer = &mut buffer[material.offset()..][..READ];
+    let mut buffer = ReadBuffer::default();
     let mut tally = Tally::default();
     loop {
         now = now + Duration::from_micros(10);
@@ -77,9 +76,9 @@ fn receive(
             connection.handle_read(n, now);
             Input::empty()
         } else {
-            match memory.fetch(buffer) {
+            match memory.fetch(buffer.target()) {
                 0 => return Some(tally),
-                n => Input::new(&mut buffer[..n]),
+                n => buffer.input(n),
             }
         };
         loop {
@@ -102,10 +101,12 @@ fn receive(
             }
             // Once for all that the read brought.
             flush(&mut connection, memory, now);
-            if input.is_empty() {
+            if input.is_empty() || input.cut().is_some() {
                 break;
             }
         }
+        let cut = input.cut();
+        buffer.keep(cut);
     }
 }
 
@@ -113,8 +114,7 @@ fn recv(config: &SharedConfig, material: &Material, memory: &mut Memory<'_>) -> 
     let mut now = Time::ZERO;
     let mut messages = Messages::new(Connection::server(config, now), Vec::new());
     let answers = material.job.task == Task::Echo;
-    let mut buffer = vec![0; READ + 4096];
-    let buffer = &mut buffer[material.offset()..][..READ];
+    let mut buffer = ReadBuffer::default();
     let mut tally = Tally::default();
     loop {
         now = now + Duration::from_micros(10);
@@ -123,9 +123,9 @@ fn recv(config: &SharedConfig, material: &Material, memory: &mut Memory<'_>) -> 
             messages.handle_read(n, now);
             messages.poll_item(now)
         } else {
-            match memory.fetch(buffer) {
+            match memory.fetch(buffer.target()) {
                 0 => return Some(tally),
-                n => messages.handle_input(&mut buffer[..n], now),
+                n => give(&mut messages, &mut buffer, n, now),
             }
         };
         loop {
@@ -148,6 +148,21 @@ fn recv(config: &SharedConfig, material: &Material, memory: &mut Memory<'_>) -> 
             item = messages.poll_item(now);
         }
     }
+}
+
+/// Gives `n` bytes that were read, as the adapters do.
+#[inline]
+pub fn give<E: Endpoint>(
+    endpoint: &mut E,
+    buffer: &mut ReadBuffer,
+    n: usize,
+    now: Time,
+) -> Option<E::Item> {
+    let mut input = buffer.input(n);
+    let item = endpoint.take_input(&mut input, now);
+    let cut = input.cut();
+    buffer.keep(cut);
+    item
 }
 
 #[inline]

@@ -12,6 +12,19 @@ pub struct Input<'b> {
     bytes: &'b mut [u8],
     at: usize,
     fresh: bool,
+    /// A frame of which the beginning is here may stay, if it is no longer than this.
+    longest: usize,
+    /// How long the one is that stays.
+    whole: usize,
+}
+
+/// The beginning of a frame at the end of an [`Input`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// How many bytes are there.
+    pub(super) len: usize,
+    /// How many there will be.
+    pub(super) whole: usize,
 }
 
 impl<'b> Input<'b> {
@@ -19,11 +32,25 @@ impl<'b> Input<'b> {
     #[must_use]
     #[inline]
     pub fn new(bytes: &'b mut [u8]) -> Self {
+        Self::continued(bytes, 0)
+    }
+
+    /// The same, if the caller can read more behind them.
+    ///
+    /// A frame that their end cuts is then not copied away, provided that it is a message of
+    /// its own or a control frame, and with its header no longer than `longest` bytes: its
+    /// beginning is what [`remaining`](Self::remaining) says afterwards, and [`cut`](Self::cut). Read more behind it and give both together; or, if nothing is to be had
+    /// now, give it as [`held`](Self::held). [`ReadBuffer`](crate::ReadBuffer) keeps the books.
+    #[must_use]
+    #[inline]
+    pub fn continued(bytes: &'b mut [u8], longest: usize) -> Self {
         let fresh = !bytes.is_empty();
         Self {
             bytes,
             at: 0,
             fresh,
+            longest,
+            whole: 0,
         }
     }
 
@@ -34,6 +61,8 @@ impl<'b> Input<'b> {
             bytes: &mut [],
             at: 0,
             fresh: false,
+            longest: 0,
+            whole: 0,
         }
     }
 
@@ -44,6 +73,8 @@ impl<'b> Input<'b> {
             bytes,
             at: 0,
             fresh: false,
+            longest: 0,
+            whole: 0,
         }
     }
 
@@ -54,11 +85,38 @@ impl<'b> Input<'b> {
         self.bytes.get(self.at..).unwrap_or_default()
     }
 
+    /// The same where it is known to be some: a branch, and not a choice between two slices
+    /// for which what follows would wait.
+    #[inline(always)]
+    pub(crate) fn rest(&self) -> Option<&[u8]> {
+        self.bytes.get(self.at..)
+    }
+
     /// Whether all is used up.
     #[must_use]
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.at >= self.bytes.len()
+    }
+
+    /// The beginning of a frame that was left, if that is what remains.
+    #[must_use]
+    #[inline]
+    pub fn cut(&self) -> Option<Cut> {
+        let len = self.bytes.len() - self.at;
+        let whole = self.whole;
+        (whole > 0 && len > 0).then_some(Cut { len, whole })
+    }
+
+    /// Leaves a cut frame that begins at `start` and will have `whole` bytes, if it may
+    /// stay.
+    pub(crate) fn leave(&mut self, start: usize, whole: u64) -> bool {
+        let stays = whole <= self.longest as u64;
+        if stays {
+            self.whole = whole as usize;
+            self.at = start;
+        }
+        stays
     }
 
     /// How much is used up.
@@ -74,8 +132,9 @@ impl<'b> Input<'b> {
         core::mem::take(&mut self.fresh)
     }
 
+    /// Uses up the next `n` bytes, which are not this connection's.
     #[inline]
-    pub(crate) fn skip(&mut self, n: usize) {
+    pub fn skip(&mut self, n: usize) {
         self.at += n.min(self.bytes.len() - self.at);
     }
 
@@ -98,6 +157,20 @@ impl<'b> Input<'b> {
         }
     }
 
+    /// Uses a header and the payload behind it, which are known to be there, and removes the
+    /// mask.
+    #[inline(always)]
+    pub(crate) fn take_payload(&mut self, header: usize, len: usize, key: Key) -> Option<()> {
+        let start = self.at + header;
+        let end = start + len;
+        let payload = self.bytes.get_mut(start..end)?;
+        if key != [0; 4] {
+            mask::apply(payload, key);
+        }
+        self.at = end;
+        Some(())
+    }
+
     /// Puts the mask back onto the last `n` bytes that were used.
     #[cold]
     pub(crate) fn mask_again(&mut self, n: usize, key: Key) {
@@ -116,8 +189,9 @@ impl<'b> Input<'b> {
     /// The last `n` bytes that were used.
     #[inline]
     pub(crate) fn last(&self, n: usize) -> &[u8] {
+        // Without a start there is no such slice.
         self.bytes
-            .get(self.at.saturating_sub(n)..self.at)
+            .get(self.at.wrapping_sub(n)..self.at)
             .unwrap_or_default()
     }
 
@@ -136,7 +210,8 @@ impl<'b> Input<'b> {
     }
 
     /// Uses up everything.
-    pub(crate) fn discard(&mut self) {
+    #[inline]
+    pub fn discard(&mut self) {
         self.at = self.bytes.len();
     }
 }

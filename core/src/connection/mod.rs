@@ -1,12 +1,14 @@
 //! One WebSocket connection after its handshake: the wiring of its two halves.
 
 mod input;
+mod read_buffer;
 #[cfg(test)]
 mod tests;
 
 use core::fmt;
 
-pub use self::input::Input;
+pub use self::input::{Cut, Input};
+pub use self::read_buffer::ReadBuffer;
 use crate::close::machine::State;
 use crate::close::{Closed, Violation};
 use crate::config::SharedConfig;
@@ -186,7 +188,7 @@ impl Connection {
             header,
             key,
             len,
-        } = self.receiver.plain(input.remaining())?;
+        } = self.receiver.plain(input.rest()?)?;
         let payload = input.remaining().get(header..)?;
         if let Some(message) = OwnedMessage::unmasked(kind, payload, len, key) {
             input.skip(header + len);

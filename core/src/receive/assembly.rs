@@ -9,8 +9,9 @@ use crate::mask::{self, Key};
 use crate::message::{Lent, MessageKind};
 use crate::utf8::Utf8;
 
-/// How much must have arrived for a kept buffer that is many times larger.
-const MANY: usize = 64 << 10;
+/// How much must have arrived for a kept buffer that is many times larger: a dripped byte
+/// is not to take it from those who send.
+const MANY: usize = 4 << 10;
 
 /// Bytes by which a buffer may exceed twice what has arrived.
 const SLACK: usize = 4 << 10;
@@ -196,7 +197,7 @@ impl Buffer {
             // More than is paid for: by no more than one message of the thread at a time.
             let lent = match arrived {
                 0..MANY => 2 * paid,
-                MANY.. => 8 * paid,
+                MANY.. => usize::MAX,
             };
             let least = |most| if total <= most { total } else { wanted };
             self.loan = None;
@@ -248,7 +249,7 @@ impl Buffer {
         let received = self.bytes.get(..self.filled).unwrap_or_default();
         let place = kept.get_mut(..self.filled).unwrap_or_default();
         mask::copy(place, received, [0; 4]);
-        self.bytes = kept;
+        buffers::recycle(core::mem::replace(&mut self.bytes, kept));
     }
 
     /// The next `n` bytes of the target, which have been read.

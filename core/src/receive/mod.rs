@@ -235,9 +235,8 @@ impl Receiver {
             header,
             key,
             len,
-        } = self.plain(input.remaining())?;
-        input.skip(header);
-        input.take_unmasked(len, key);
+        } = self.plain(input.rest()?)?;
+        input.take_payload(header, len, key)?;
         Some(Step::lent(kind, len))
     }
 
@@ -328,10 +327,11 @@ impl Receiver {
                     None => continue,
                 }
             }
+            let start = self.holds_none_of_a_header().then(|| input.consumed());
             let Some(header) = self.header(input)? else {
                 return Ok(Step::NOTHING);
             };
-            if let Some(step) = self.begin(&header, input, config)? {
+            if let Some(step) = self.begin(&header, start, input, config)? {
                 return Ok(step);
             }
         }
@@ -427,23 +427,36 @@ impl Receiver {
             input.take(len);
             return Ok(Some(header));
         }
-        if !input.is_empty() {
+        if !input.is_empty() && !input.leave(input.consumed(), Header::MAX_ENCODED as u64) {
             let open = self.open.get_or_insert_default();
             open.header.push(input.take(usize::MAX));
         }
         Ok(None)
     }
 
+    fn holds_none_of_a_header(&self) -> bool {
+        self.open.as_ref().is_none_or(|open| open.header.len == 0)
+    }
+
     /// Checks a frame against the open message and the limits. Gives what is whole
-    /// already, and keeps what is not.
+    /// already, and keeps what is not, unless it may stay in the input, where it begins
+    /// at `start` if all of its header lies there.
     fn begin(
         &mut self,
         header: &Header,
+        start: Option<usize>,
         input: &mut Input<'_>,
         config: &Config,
     ) -> Result<Option<Step>, Violation> {
         let key = header.mask.unwrap_or_default();
         let whole = header.len <= input.remaining().len() as u64;
+        let leave = |input: &mut Input<'_>| {
+            let Some(start) = start.filter(|_| !whole) else {
+                return false;
+            };
+            let len = (input.consumed() - start) as u64;
+            input.leave(start, header.len.saturating_add(len))
+        };
         let mut compressed = false;
         if header.opcode.is_control() {
             if whole {
@@ -454,6 +467,9 @@ impl Receiver {
                     len,
                 }));
             }
+            if leave(input) {
+                return Ok(Some(Step::NOTHING));
+            }
         } else {
             let admitted = self.admit(header, config)?;
             compressed = admitted.is_compressed;
@@ -461,6 +477,9 @@ impl Receiver {
                 let len = clamp(header.len);
                 input.take_unmasked(len, key);
                 return Ok(Some(Step::lent(admitted.kind, len)));
+            }
+            if admitted.is_lone && config.delivery == Delivery::Messages && leave(input) {
+                return Ok(Some(Step::NOTHING));
             }
             let open = self.open.get_or_insert_default();
             let message = open

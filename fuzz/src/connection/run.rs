@@ -18,9 +18,12 @@ pub(super) enum Cuts {
     /// Into single bytes, or short pieces where there are very many.
     Everywhere,
     /// Into pieces of any length, read straight into a large message's buffer where that is
-    /// offered.
+    /// offered, and else behind the beginning of a frame.
     Random(u64),
 }
+
+/// A longer frame is put together.
+const LONGEST: usize = 20_000;
 
 /// What came of a program; the same however the input was cut.
 #[derive(Debug, PartialEq, Eq)]
@@ -219,14 +222,21 @@ impl Run {
     /// Reads while the connection wants to, then the end of the bytes if it is there.
     fn read(&mut self, read: Read) {
         let mut calls = 0;
-        let most = self.unread().len();
+        let most = 2 * self.unread().len();
+        // The beginning of a frame, which is not taken until there is more of it or no more.
+        let mut cut = 0;
         while self.connection.wants_input() && !self.unread().is_empty() {
             assert!(calls <= most, "reading makes no progress");
             calls += 1;
-            let len = self.cuts.next(self.arrived.len() - self.taken);
+            let more = self.unread().len() - cut;
+            let len = match more {
+                0 => cut,
+                _ => cut + self.cuts.next(more),
+            };
             let mut piece = self.unread()[..len].to_vec();
-            if read == Read::Fresh
-                && matches!(self.cuts, Cuts::Random(_))
+            let is_random = matches!(self.cuts, Cuts::Random(_)) && read == Read::Fresh;
+            if is_random
+                && cut == 0
                 && let Some(target) = self.connection.read_target()
             {
                 let n = len.min(target.len());
@@ -234,14 +244,19 @@ impl Run {
                 target[..n].copy_from_slice(&piece[..n]);
                 self.taken += n;
                 self.connection.handle_read(n, self.now);
-                self.take_events(&mut [], read);
+                self.take_events(Input::empty());
                 continue;
             }
-            let used = self.take_events(&mut piece, read);
+            let used = self.take_events(match read {
+                Read::Fresh if more > 0 && is_random => Input::continued(&mut piece, LONGEST),
+                Read::Fresh if more > 0 => Input::new(&mut piece),
+                _ => Input::held(&mut piece),
+            });
             self.taken += used;
-            assert!(used == len || !self.connection.wants_input());
+            cut = len - used;
+            assert!(cut == 0 || (is_random && more > 0) || !self.connection.wants_input());
         }
-        self.take_events(&mut [], read);
+        self.take_events(Input::empty());
         if !self.unread().is_empty() {
             return;
         }
@@ -250,7 +265,7 @@ impl Run {
         if self.eof && self.connection.wants_input() {
             self.connection.handle_eof(self.now);
             assert!(!self.connection.wants_input());
-            self.take_events(&mut [], read);
+            self.take_events(Input::empty());
         }
     }
 
@@ -259,12 +274,8 @@ impl Run {
     }
 
     /// Takes every event of a piece, and says how much of it was used.
-    fn take_events(&mut self, piece: &mut [u8], read: Read) -> usize {
-        let len = piece.len();
-        let mut input = match read {
-            Read::Fresh => Input::new(piece),
-            Read::Held => Input::held(piece),
-        };
+    fn take_events(&mut self, mut input: Input<'_>) -> usize {
+        let len = input.remaining().len();
         let mut count = 0;
         while let Some((event, sender)) = self.connection.poll_event(&mut input, self.now) {
             let seen = Seen::from(&event);

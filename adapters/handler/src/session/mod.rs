@@ -115,27 +115,32 @@ impl<S: Service> Session<S> {
 
     /// The bytes of a read, before the connection is open.
     #[cold]
-    fn handle_head(&mut self, bytes: &mut [u8], now: Time) {
+    fn handle_head(&mut self, input: &mut Input<'_>, now: Time) {
         let Phase::Head(waiting) = &mut self.phase else {
             return;
         };
         let (config, deadline) = (waiting.config.clone(), waiting.deadline);
         let mut begun = waiting.begun();
-        let decided = match begun.handle_input(bytes) {
+        let decided = match begun.handle_input(input.remaining()) {
             Ok(None) => None,
             Ok(Some(received)) => {
                 let opening = Opening::new(&mut self.own, config.hard_mark, now);
                 let (decision, asked) = decide(&received.request, &*self.service, opening);
                 Some((decision, asked, received.consumed))
             }
-            Err(error) => return self.refuse(error.response(), now),
+            Err(error) => {
+                self.refuse(error.response(), now);
+                return input.discard();
+            }
         };
         let Some((decision, asked, consumed)) = decided else {
-            return waiting.go_on(begun);
+            waiting.go_on(begun);
+            return input.discard();
         };
-        let rest = bytes.get_mut(consumed..).unwrap_or_default();
+        input.skip(consumed);
         if let Decision::Later(decision) = decision {
-            self.own.hold(rest);
+            self.own.hold(input.remaining());
+            input.discard();
             self.phase = Phase::Deciding(Box::new(Deciding {
                 decision,
                 asked,
@@ -145,9 +150,7 @@ impl<S: Service> Session<S> {
             self.poll_decision(now);
         } else {
             self.resolve(decision, asked, &config, now);
-            if let Phase::Open(_) = self.phase {
-                self.handle_input(rest, now);
-            }
+            self.take_input(input, now);
         }
     }
 
@@ -286,25 +289,28 @@ impl<S: Service> Endpoint for Session<S> {
     type Item = Infallible;
 
     #[inline]
-    fn handle_input(&mut self, bytes: &mut [u8], now: Time) -> Option<Infallible> {
+    fn take_input(&mut self, input: &mut Input<'_>, now: Time) -> Option<Infallible> {
         match &mut self.phase {
-            Phase::Open(_) => {
-                if self.own.holds_input() {
-                    self.own.hold(bytes);
-                    self.receive_held(now);
+            Phase::Open(_) if !self.own.holds_input() => {
+                self.receive(input, now);
+                if input.cut().is_some() {
                     return None;
                 }
-                let mut input = Input::new(bytes);
-                self.receive(&mut input, now);
-                if !input.is_empty() {
-                    self.own.hold(input.remaining());
-                }
+                self.own.hold(input.remaining());
             }
-            Phase::Head(_) => self.handle_head(bytes, now),
-            Phase::Deciding(_) => self.own.hold(bytes),
+            Phase::Open(_) => {
+                self.own.hold(input.remaining());
+                self.receive_held(now);
+            }
+            Phase::Head(_) => {
+                self.handle_head(input, now);
+                return None;
+            }
+            Phase::Deciding(_) => self.own.hold(input.remaining()),
             // RFC 9112 §9.6: nothing that follows the last request is looked at.
             Phase::Answering(_) | Phase::Over => {}
         }
+        input.discard();
         None
     }
 

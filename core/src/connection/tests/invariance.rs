@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::*;
-use crate::SendError;
+use crate::{ReadBuffer, SendError};
 
 /// Feeds `transcript` in pieces, echoes every message, and takes the output at the
 /// end or when receiving pauses for it.
@@ -14,16 +14,60 @@ fn run(
     cuts: &[usize],
     change: fn(&mut Config),
 ) -> (Vec<Seen>, Vec<u8>) {
-    let mut bench = Bench::with(role, change);
-    let (mut seen, mut out) = (Vec::new(), Vec::new());
+    let mut echo = Echo::new(role, change);
     let ends = cuts.iter().copied().chain([transcript.len()]);
     let mut start = 0;
     for end in ends {
         let mut piece = transcript[start..end].to_vec();
         start = end;
-        let mut input = Input::new(&mut piece);
+        echo.take(&mut Input::new(&mut piece));
+    }
+    echo.finish()
+}
+
+/// The same with reads of at most `read` bytes, each behind the beginning of a frame that
+/// the last one cut.
+fn run_behind(
+    role: Role,
+    mut transcript: &[u8],
+    read: usize,
+    change: fn(&mut Config),
+) -> (Vec<Seen>, Vec<u8>) {
+    let mut echo = Echo::new(role, change);
+    let mut buffer = ReadBuffer::new(read);
+    while !transcript.is_empty() {
+        let target = buffer.target();
+        let (piece, rest) = transcript.split_at(target.len().min(transcript.len()));
+        target[..piece.len()].copy_from_slice(piece);
+        transcript = rest;
+        let mut input = buffer.input(piece.len());
+        echo.take(&mut input);
+        let cut = input.cut();
+        buffer.keep(cut);
+    }
+    echo.take(&mut buffer.rest());
+    echo.finish()
+}
+
+struct Echo {
+    bench: Bench,
+    seen: Vec<Seen>,
+    out: Vec<u8>,
+}
+
+impl Echo {
+    fn new(role: Role, change: fn(&mut Config)) -> Self {
+        Self {
+            bench: Bench::with(role, change),
+            seen: Vec::new(),
+            out: Vec::new(),
+        }
+    }
+
+    fn take(&mut self, input: &mut Input<'_>) {
+        let Self { bench, seen, out } = self;
         loop {
-            while let Some((event, sender)) = bench.connection.poll_event(&mut input, bench.now) {
+            while let Some((event, sender)) = bench.connection.poll_event(input, bench.now) {
                 let event = match event {
                     Event::Message(message) => {
                         let event = match &message {
@@ -41,7 +85,7 @@ fn run(
                 };
                 seen.push(event);
             }
-            if input.is_empty() {
+            if input.is_empty() || input.cut().is_some() {
                 break;
             }
             assert!(!bench.connection.wants_input());
@@ -50,8 +94,11 @@ fn run(
             out.extend(written);
         }
     }
-    out.extend(bench.output());
-    (seen, out)
+
+    fn finish(mut self) -> (Vec<Seen>, Vec<u8>) {
+        self.out.extend(self.bench.output());
+        (self.seen, self.out)
+    }
 }
 
 /// Mostly legal frames, with what attackers and bad implementations add.
@@ -94,6 +141,7 @@ proptest! {
         (role, transcript) in prop_oneof![Just(Role::Server), Just(Role::Client)]
             .prop_flat_map(|role| (Just(role), transcript(role))),
         indices in proptest::collection::vec(any::<Index>(), 0..9),
+        read in prop_oneof![1_usize..200, 1000_usize..50_000],
     ) {
         let cuts = cuts(&indices, transcript.len());
         // Small limits, so that they are met.
@@ -108,6 +156,7 @@ proptest! {
         for config in configs {
             let whole = run(role, &transcript, &[], config);
             prop_assert_eq!(&run(role, &transcript, &cuts, config), &whole);
+            prop_assert_eq!(&run_behind(role, &transcript, read, config), &whole);
             if transcript.len() < 4000 {
                 let every: Vec<usize> = (0..transcript.len()).collect();
                 prop_assert_eq!(&run(role, &transcript, &every, config), &whole);

@@ -1,0 +1,167 @@
+//! Where a thread reads to.
+
+use alloc::boxed::Box;
+use alloc::vec;
+use core::ops::Range;
+
+use super::input::{Cut, Input};
+
+/// Where a driver reads to, for any number of connections one after the other.
+///
+/// It keeps the books of frames that the end of a read cuts: their beginning stays where
+/// it is, and the next read goes behind it, so that a message that comes with two reads
+/// is lent like any other, and not put together in a buffer of its own.
+///
+/// Read into [`target`](Self::target), give [`input`](Self::input) to the connection, and
+/// [`keep`](Self::keep) what it has cut. While there is something the buffer belongs to
+/// that connection: read again at once, or give it the [`rest`](Self::rest), of which
+/// nothing will be left.
+#[derive(Debug)]
+pub struct ReadBuffer {
+    bytes: Box<[u8]>,
+    /// The beginning of a frame.
+    kept: Range<usize>,
+    /// The most that is read at once.
+    read: usize,
+}
+
+/// The beginning of a frame that is longer than this is moved only if it must be: then a
+/// shorter read is cheaper than the copy.
+const LONG: usize = 4 << 10;
+
+/// Bytes of one read by default: a message of 16 KiB with its header, or a full record of
+/// TLS, and a little more, so that the read comes short and needs no other to tell that this
+/// was all. A much larger buffer falls out of the first-level cache.
+const READ: usize = 17 << 10;
+
+impl Default for ReadBuffer {
+    /// For reads of at most 17 KiB.
+    fn default() -> Self {
+        Self::new(READ)
+    }
+}
+
+impl ReadBuffer {
+    /// A buffer for reads of at most `read` bytes, of twice that length.
+    #[must_use]
+    pub fn new(read: usize) -> Self {
+        Self {
+            bytes: vec![0; 2 * read].into_boxed_slice(),
+            kept: 0..0,
+            read,
+        }
+    }
+
+    /// Where the next read goes.
+    #[must_use]
+    #[inline]
+    pub fn target(&mut self) -> &mut [u8] {
+        let start = self.kept.end;
+        let end = self.bytes.len().min(start + self.read);
+        self.bytes.get_mut(start..end).unwrap_or_default()
+    }
+
+    /// What is kept, with the `n` bytes that were read behind it.
+    #[must_use]
+    #[inline]
+    pub fn input(&mut self, n: usize) -> Input<'_> {
+        let longest = self.bytes.len();
+        self.kept.end = longest.min(self.kept.end + n);
+        Input::continued(
+            self.bytes.get_mut(self.kept.clone()).unwrap_or_default(),
+            longest,
+        )
+    }
+
+    /// What is kept, which is not any more: there is nothing to be read behind it now.
+    #[must_use]
+    pub fn rest(&mut self) -> Input<'_> {
+        let kept = core::mem::take(&mut self.kept);
+        Input::held(self.bytes.get_mut(kept).unwrap_or_default())
+    }
+
+    /// Keeps the beginning of a frame, at which the last input ended, if it is one.
+    #[inline]
+    pub fn keep(&mut self, cut: Option<Cut>) {
+        match cut {
+            None => self.kept = 0..0,
+            Some(cut) => self.keep_cut(cut),
+        }
+    }
+
+    /// Whether the beginning of a frame is kept.
+    #[must_use]
+    #[inline]
+    pub fn is_kept(&self) -> bool {
+        !self.kept.is_empty()
+    }
+
+    fn keep_cut(&mut self, cut: Cut) {
+        let end = self.kept.end;
+        let start = end.saturating_sub(cut.len);
+        self.kept = start..end;
+        let room = self.bytes.len() - end;
+        let fits = start.saturating_add(cut.whole) <= self.bytes.len();
+        if !fits || (room < self.read && cut.len <= LONG) {
+            self.bytes.copy_within(start..end, 0);
+            self.kept = 0..end - start;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    /// What a read brings, and what is cut then.
+    fn read(buffer: &mut ReadBuffer, bytes: &[u8], cut: Option<Cut>) -> Vec<u8> {
+        buffer.target()[..bytes.len()].copy_from_slice(bytes);
+        let given = buffer.input(bytes.len()).remaining().to_vec();
+        buffer.keep(cut);
+        given
+    }
+
+    #[test]
+    fn what_is_kept_comes_before_what_is_read_next() {
+        let mut buffer = ReadBuffer::new(8);
+        let cut = |len, whole| Some(Cut { len, whole });
+        assert_eq!(read(&mut buffer, b"abcdefgh", cut(3, 6)), b"abcdefgh");
+        assert_eq!(read(&mut buffer, b"ij", cut(5, 6)), b"fghij");
+        assert_eq!(read(&mut buffer, b"k", None), b"fghijk");
+        assert_eq!(read(&mut buffer, b"l", None), b"l");
+    }
+
+    #[test]
+    fn what_would_not_fit_moves_to_the_front() {
+        let mut buffer = ReadBuffer::new(LONG + 1);
+        let bytes = alloc::vec![7; LONG + 1];
+        let long = |whole| {
+            Some(Cut {
+                len: LONG + 1,
+                whole,
+            })
+        };
+        read(&mut buffer, b"x", Some(Cut { len: 0, whole: 9 }));
+        read(&mut buffer, &bytes, long(2 * LONG + 1));
+        assert_eq!(buffer.kept.start, 1, "it fits, and is long");
+        assert_eq!(buffer.target().len(), LONG);
+        buffer.keep(long(2 * LONG + 2));
+        assert_eq!(buffer.kept, 0..LONG + 1);
+        assert_eq!(buffer.rest().remaining(), bytes);
+        assert!(buffer.rest().is_empty());
+    }
+
+    #[test]
+    fn what_is_short_moves_for_a_whole_read() {
+        let mut buffer = ReadBuffer::new(8);
+        read(&mut buffer, b"abcdefgh", Some(Cut { len: 1, whole: 3 }));
+        assert_eq!(buffer.target().len(), 8);
+        assert_eq!(
+            read(&mut buffer, b"ijklmn", Some(Cut { len: 2, whole: 3 })),
+            b"hijklmn"
+        );
+        assert_eq!(buffer.target().len(), 8);
+        assert_eq!(buffer.rest().remaining(), b"mn");
+    }
+}
