@@ -38,13 +38,13 @@ pub(crate) enum Payload<'a> {
     Inline(Inline),
 }
 
-impl<'a> Payload<'a> {
+impl Payload<'_> {
     #[inline(always)]
-    fn take(&mut self) -> Payload<'a> {
+    fn take(&mut self) -> Self {
         match self {
-            Payload::Lent(bytes) => Payload::Lent(core::mem::take(bytes)),
-            Payload::Owned(bytes) => Payload::Owned(core::mem::take(bytes)),
-            Payload::Inline(inline) => Payload::Inline(*inline),
+            Self::Lent(bytes) => Self::Lent(core::mem::take(bytes)),
+            Self::Owned(bytes) => Self::Owned(core::mem::take(bytes)),
+            Self::Inline(inline) => Self::Inline(*inline),
         }
     }
 
