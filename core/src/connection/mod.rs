@@ -129,19 +129,16 @@ impl Connection {
         if input.take_fresh() {
             self.sender.touch(now);
         }
-        if self.sender.gate.is_clear()
-            && let Some((kind, len)) = self.receiver.fast(input)
-        {
-            let message = match kind {
-                MessageKind::Binary => Message::Binary(Binary(Lent::Input(input.last(len)))),
-                MessageKind::Text => match simdutf8::basic::from_utf8(input.last(len)) {
-                    Ok(text) => Message::Text(Text(Lent::Input(text))),
-                    Err(_) => return self.fail_text(now),
-                },
-            };
-            return Some((Event::Message(message), &mut self.sender));
-        }
-        let Step { what, len } = self.step(input, now);
+        let clear = self.sender.gate.is_clear();
+        let fast = if clear {
+            self.receiver.fast(input)
+        } else {
+            None
+        };
+        let Step { what, len } = match fast {
+            Some(step) => step,
+            None => self.step(input, now),
+        };
         // A loan must begin where it is returned: the step says where, and only here
         // do places turn into slices.
         let event = match what {
@@ -149,7 +146,10 @@ impl Connection {
             What::Binary => Event::Message(Message::Binary(Binary(Lent::Input(input.last(len))))),
             What::Text => match simdutf8::basic::from_utf8(input.last(len)) {
                 Ok(text) => Event::Message(Message::Text(Text(Lent::Input(text)))),
-                Err(_) => return self.fail_text(now),
+                Err(_) => {
+                    self.sender.fail(Violation::Utf8, now);
+                    Event::Closed(self.receiver.end(self.sender.take_outcome()?))
+                }
             },
             What::AssembledText => Event::Message(Message::Text(Text(self.receiver.text()?))),
             What::AssembledBinary => Event::Message(Message::Binary(Binary(Lent::Assembled(
@@ -342,13 +342,6 @@ impl Connection {
             receiver: Receiver::new(role, config),
             sender: Sender::new(config, seed, now),
         }
-    }
-
-    #[cold]
-    fn fail_text(&mut self, now: Time) -> Option<(Event<'_>, &mut Sender)> {
-        self.sender.fail(Violation::Utf8, now);
-        let closed = self.receiver.end(self.sender.take_outcome()?);
-        Some((Event::Closed(closed), &mut self.sender))
     }
 
     /// Everything that is not a whole message in plain sight.

@@ -229,7 +229,7 @@ impl Receiver {
     /// The shortest path, for the frame that is nearly always next: a whole message
     /// in the input, with nothing open. None: it is something else.
     #[inline(always)]
-    pub(crate) fn fast(&self, input: &mut Input<'_>) -> Option<(MessageKind, usize)> {
+    pub(crate) fn fast(&self, input: &mut Input<'_>) -> Option<Step> {
         let Plain {
             kind,
             header,
@@ -237,7 +237,7 @@ impl Receiver {
             len,
         } = self.plain(input.rest()?)?;
         input.take_payload(header, len, key)?;
-        Some((kind, len))
+        Some(Step::lent(kind, len))
     }
 
     /// The frame at the beginning of `bytes`, if the shortest path is for it.
