@@ -81,13 +81,13 @@ impl Contender for Handled {
         match self {
             Self::Plain => {
                 let service = service_fn(move |_, _| Decision::accept(count()));
-                drive(service, material, memory)?;
+                drive(service, memory)?;
             }
             Self::Routed => {
                 let router = Router::new().ws("/", move |_, _| Decision::accept(count()));
-                drive(router.ok()?, material, memory)?;
+                drive(router.ok()?, memory)?;
             }
-            Self::Linear => drive(function(answers, Arc::clone(&outbox)), material, memory)?,
+            Self::Linear => drive(function(answers, Arc::clone(&outbox)), memory)?,
         }
         let tally = *outbox.lock().ok()?;
         Some(tally)
@@ -120,7 +120,7 @@ const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket
     Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
     Sec-WebSocket-Version: 13\r\n\r\n";
 
-fn drive<S: Service>(service: S, material: &Material, memory: &mut Memory<'_>) -> Option<()> {
+fn drive<S: Service>(service: S, memory: &mut Memory<'_>) -> Option<()> {
     let config = Config::default().share().ok()?;
     let mut now = Time::ZERO;
     let mut session = Session::new(Arc::new(service), config, Address::other("memory"), now);

@@ -87,6 +87,13 @@ impl<'b> Input<'b> {
         self.bytes.get(self.at..).unwrap_or_default()
     }
 
+    /// The same where it is known to be some: a branch, and not a choice between two slices
+    /// for which what follows would wait.
+    #[inline(always)]
+    pub(crate) fn rest(&self) -> Option<&[u8]> {
+        self.bytes.get(self.at..)
+    }
+
     /// Whether all is used up.
     #[must_use]
     #[inline]
@@ -152,6 +159,20 @@ impl<'b> Input<'b> {
         }
     }
 
+    /// Uses a header and the payload behind it, which are known to be there, and removes the
+    /// mask.
+    #[inline(always)]
+    pub(crate) fn take_payload(&mut self, header: usize, len: usize, key: Key) -> Option<()> {
+        let start = self.at + header;
+        let end = start + len;
+        let payload = self.bytes.get_mut(start..end)?;
+        if key != [0; 4] {
+            mask::apply(payload, key);
+        }
+        self.at = end;
+        Some(())
+    }
+
     /// Puts the mask back onto the last `n` bytes that were used.
     #[cold]
     pub(crate) fn mask_again(&mut self, n: usize, key: Key) {
@@ -170,8 +191,9 @@ impl<'b> Input<'b> {
     /// The last `n` bytes that were used.
     #[inline]
     pub(crate) fn last(&self, n: usize) -> &[u8] {
+        // Without a start there is no such slice.
         self.bytes
-            .get(self.at.saturating_sub(n)..self.at)
+            .get(self.at.wrapping_sub(n)..self.at)
             .unwrap_or_default()
     }
 

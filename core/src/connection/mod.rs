@@ -188,7 +188,7 @@ impl Connection {
             header,
             key,
             len,
-        } = self.receiver.plain(input.remaining())?;
+        } = self.receiver.plain(input.rest()?)?;
         let payload = input.remaining().get(header..)?;
         if let Some(message) = OwnedMessage::unmasked(kind, payload, len, key) {
             input.skip(header + len);

@@ -235,9 +235,8 @@ impl Receiver {
             header,
             key,
             len,
-        } = self.plain(input.remaining())?;
-        input.skip(header);
-        input.take_unmasked(len, key);
+        } = self.plain(input.rest()?)?;
+        input.take_payload(header, len, key)?;
         Some(Step::lent(kind, len))
     }
 
