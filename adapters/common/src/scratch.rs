@@ -5,7 +5,7 @@
 //! and makes a buffer of its own; a `RefCell` would panic.
 
 use core::cell::Cell;
-use core::task::{Poll, ready};
+use core::task::Poll;
 use std::io;
 use std::thread::LocalKey;
 
@@ -50,15 +50,14 @@ pub fn receive<E: Endpoint>(
             let read = read(buffer.target());
             let Poll::Ready(Ok(n @ 1..)) = read else {
                 let item = give_rest(endpoint, buffer, now);
-                if item.is_some() || (made > 0 && !matches!(read, Poll::Ready(Err(_)))) {
-                    // What the transport said it will say again.
-                    return Poll::Ready(item);
+                match read {
+                    Poll::Ready(Err(_)) => endpoint.handle_error(now),
+                    // The transport will say the same again.
+                    _ if made > 0 => {}
+                    Poll::Ready(Ok(_)) => endpoint.handle_eof(now),
+                    Poll::Pending => return Poll::Pending,
                 }
-                match ready!(read) {
-                    Ok(_) => endpoint.handle_eof(now),
-                    Err(_) => endpoint.handle_error(now),
-                }
-                return Poll::Ready(None);
+                return Poll::Ready(item);
             };
             let mut input = buffer.input(n);
             let item = endpoint.take_input(&mut input, now);
