@@ -48,7 +48,7 @@ mod cache {
         [place(least)?, &HUGE_ONE].into_iter().find_map(|place| {
             let take = |spare: &Spare| {
                 let kept = spare.take();
-                if (least..=most).contains(&kept.len()) {
+                if kept.len() >= least && kept.capacity() <= most {
                     return Some(kept);
                 }
                 spare.set(kept);

@@ -22,9 +22,15 @@ pub trait Endpoint {
     fn handle_input(&mut self, bytes: &mut [u8], now: Time) -> Option<Self::Item> {
         self.take_input(&mut Input::new(bytes), now)
     }
-    /// The same for an input that can go on: nothing remains of it but the beginning of a
-    /// frame, and only if there is no item. See [`Input::continued`].
+
+    /// The same for an input that can go on, if it was made by [`Input::continued`].
+    ///
+    /// Of such a one the beginning of a frame may remain, and only if there is no item: then
+    /// [`Input::cut`] says so, and the caller gives it again. All else is taken, of other
+    /// inputs everything. An implementation must leave nothing without a cut: the caller
+    /// takes it for used up.
     fn take_input(&mut self, input: &mut Input<'_>, now: Time) -> Option<Self::Item>;
+
     /// The next item from what is held.
     fn poll_item(&mut self, now: Time) -> Option<Self::Item>;
     /// Whether input that was read already waits for `poll_item`: output may then wait too, so that it leaves in one write.

@@ -89,7 +89,8 @@ fn items(data: &[u8], role: Role, width: usize) -> Vec<Seen> {
             n => buffer.input(n),
         };
         let mut item = messages.take_input(&mut input, Time::ZERO);
-        buffer.keep(input.cut());
+        let cut = input.cut();
+        buffer.keep(cut);
         while let Some(some) = item {
             items.push(some);
             item = messages.poll_item(Time::ZERO);

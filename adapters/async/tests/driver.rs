@@ -307,6 +307,31 @@ fn a_session_answers_what_one_read_brought_with_one_write() {
 }
 
 #[test]
+fn what_comes_before_the_beginning_of_a_frame_is_answered_at_once() {
+    let acceptor = Acceptor::new(Echo, SharedConfig::default(), 10);
+    for ends in [false, true] {
+        let script = Script::default();
+        let address = Address::other("test");
+        let mut connection = acceptor.connection::<_, Virtual>(script.clone(), address);
+        script.0.borrow_mut().reads.push_back(UPGRADE.to_vec());
+        assert!(poll(&mut connection).is_pending());
+        script.0.borrow_mut().writes.clear();
+        let next = frame(2, b"world");
+        let (beginning, rest) = next.split_at(8);
+        let bytes = [&frame(2, b"hello"), beginning].concat();
+        script.0.borrow_mut().reads.push_back(bytes);
+        script.0.borrow_mut().eof = ends;
+        assert_eq!(poll(&mut connection).is_ready(), ends);
+        assert_eq!(script.0.borrow().output(), b"\x82\x05hello");
+        if !ends {
+            script.0.borrow_mut().reads.push_back(rest.to_vec());
+            assert!(poll(&mut connection).is_pending());
+            assert_eq!(script.0.borrow().output(), b"\x82\x05hello\x82\x05world");
+        }
+    }
+}
+
+#[test]
 fn large_payloads_leave_by_reference_in_one_vectored_write() {
     let (mut ws, script) = web_socket(Config::default());
     let sender = ws.sender();

@@ -128,13 +128,14 @@ impl Wire {
     }
 
     /// A short read means that there is no more for now, without another call to say
-    /// so, unless the end has been announced: that is still to be read.
+    /// so, unless the end has been announced: that is still to be read. Once it was, it is
+    /// what every read says.
     fn read_into(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.socket.read(buffer);
         match &read {
             Ok(n) => {
                 let ready = &self.socket.ready;
-                let is_more = *n == buffer.len() || ready.ended || !self.is_short_last();
+                let is_more = *n == 0 || *n == buffer.len() || ready.ended || !self.is_short_last();
                 self.socket.ready.readable = is_more;
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {

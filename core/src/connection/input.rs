@@ -37,10 +37,12 @@ impl<'b> Input<'b> {
 
     /// The same, if the caller can read more behind them.
     ///
-    /// A frame that their end cuts is then not copied away, provided that it is a message of
-    /// its own or a control frame, and with its header no longer than `longest` bytes: its
-    /// beginning is what [`remaining`](Self::remaining) says afterwards, and [`cut`](Self::cut). Read more behind it and give both together; or, if nothing is to be had
-    /// now, give it as [`held`](Self::held). [`ReadBuffer`](crate::ReadBuffer) keeps the books.
+    /// A control frame, or a message of one frame, that is cut by the end of the bytes and
+    /// has no more than `longest` bytes with its header is then not copied away:
+    /// [`remaining`](Self::remaining) says what is there of it, and [`cut`](Self::cut) that it
+    /// is. Write what was answered, read more behind it and give both together as a new input;
+    /// or, if there is nothing more for now, give it alone as [`held`](Self::held), before
+    /// anything else. [`ReadBuffer`](crate::ReadBuffer) keeps the books.
     #[must_use]
     #[inline]
     pub fn continued(bytes: &'b mut [u8], longest: usize) -> Self {

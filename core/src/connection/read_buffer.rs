@@ -13,9 +13,28 @@ use super::input::{Cut, Input};
 /// is lent like any other, and not put together in a buffer of its own.
 ///
 /// Read into [`target`](Self::target), give [`input`](Self::input) to the connection, and
-/// [`keep`](Self::keep) what it has cut. While there is something the buffer belongs to
-/// that connection: read again at once, or give it the [`rest`](Self::rest), of which
-/// nothing will be left.
+/// [`keep`](Self::keep) what it has cut, each time. While something
+/// [`is_kept`](Self::is_kept) the buffer belongs to that connection: read again at once, or
+/// give it the [`rest`](Self::rest). Do the latter as well before the end of its bytes or an
+/// error, and when it does not want input any more. Before you wait write what it has
+/// answered: messages may have come before the beginning that is kept.
+///
+/// ```
+/// use sockeye_core::{Connection, Endpoint, Messages, ReadBuffer, SharedConfig, Time};
+///
+/// let connection = Connection::server(&SharedConfig::default(), Time::ZERO);
+/// let mut messages = Messages::new(connection, Vec::new());
+/// let mut buffer = ReadBuffer::default();
+/// // A Ping, in two reads.
+/// for read in [&[0x89, 0x82, 0, 0][..], &[0, 0, b'h', b'i']] {
+///     buffer.target()[..read.len()].copy_from_slice(read);
+///     let mut input = buffer.input(read.len());
+///     let item = messages.take_input(&mut input, Time::ZERO);
+///     let cut = input.cut();
+///     buffer.keep(cut);
+///     assert_eq!(item.is_none(), buffer.is_kept());
+/// }
+/// ```
 #[derive(Debug)]
 pub struct ReadBuffer {
     bytes: Box<[u8]>,
@@ -43,8 +62,11 @@ impl Default for ReadBuffer {
 
 impl ReadBuffer {
     /// A buffer for reads of at most `read` bytes, of twice that length.
+    ///
+    /// At least one byte: a read into none would look like the end.
     #[must_use]
     pub fn new(read: usize) -> Self {
+        let read = read.max(1);
         Self {
             bytes: vec![0; 2 * read].into_boxed_slice(),
             kept: 0..0,
@@ -61,7 +83,8 @@ impl ReadBuffer {
         self.bytes.get_mut(start..end).unwrap_or_default()
     }
 
-    /// What is kept, with the `n` bytes that were read behind it.
+    /// What is kept, with the `n` bytes that were read behind it into
+    /// [`target`](Self::target).
     #[must_use]
     #[inline]
     pub fn input(&mut self, n: usize) -> Input<'_> {
@@ -74,6 +97,9 @@ impl ReadBuffer {
     }
 
     /// What is kept, which is not any more: there is nothing to be read behind it now.
+    ///
+    /// An [`Endpoint`](crate::Endpoint) takes all of it. A bare connection that pauses leaves
+    /// it, for the caller to hold as anything else that remains.
     #[must_use]
     pub fn rest(&mut self) -> Input<'_> {
         let kept = core::mem::take(&mut self.kept);

@@ -76,9 +76,8 @@ impl Message {
                 return Ok(());
             }
             key = mask::advance(key, taken);
-            let ascii = core::mem::take(self.buffer.finish());
+            let ascii = self.buffer.move_out();
             self.text = String::from_utf8(ascii).map_err(|_| Violation::Utf8)?;
-            self.buffer = Buffer::default();
             self.is_ascii = false;
         }
         if key != [0; 4] {
@@ -94,6 +93,9 @@ impl Message {
         if self.is_ascii {
             let text = simdutf8::basic::from_utf8(self.buffer.finish());
             return text.ok().map(Lent::Input);
+        }
+        if self.text.capacity() > paid(self.text.len()) {
+            self.text.shrink_to_fit();
         }
         Some(Lent::Assembled(&mut self.text))
     }
@@ -125,10 +127,15 @@ impl Message {
         // A character that the last piece cut comes on top.
         let needed = text.len() + self.utf8.cut().len() + piece;
         if needed > text.capacity() {
-            let paid = 2 * needed + SLACK;
-            text.reserve_exact(paid.min(needed.saturating_add(to_come)) - text.len());
+            let wanted = paid(needed).min(needed.saturating_add(to_come));
+            text.reserve_exact(wanted - text.len());
         }
     }
+}
+
+/// How large the buffer of a message may be of which this much has arrived.
+fn paid(arrived: usize) -> usize {
+    2 * arrived + SLACK
 }
 
 /// Bytes that are initialised once: the first `filled` have been received, the
@@ -192,12 +199,14 @@ impl Buffer {
     #[inline(never)]
     fn grow(&mut self, end: usize, arrived: usize, total: usize) {
         if end > self.bytes.capacity() {
-            let paid = 2 * arrived + SLACK;
+            let paid = paid(arrived);
             let wanted = paid.min(total);
-            // More than is paid for: by no more than one message of the thread at a time.
-            let lent = match arrived {
-                0..MANY => 2 * paid,
-                MANY.. => usize::MAX,
+            // More than is paid for: by no more than one message of the thread at a time. Nor
+            // more than it will pay for, if that is known: whoever keeps it keeps all of it.
+            let lent = match (arrived, total) {
+                (0..MANY, _) => 2 * paid,
+                (_, usize::MAX) => 8 * paid,
+                (_, total) => total.saturating_mul(2),
             };
             let least = |most| if total <= most { total } else { wanted };
             self.loan = None;
@@ -259,10 +268,20 @@ impl Buffer {
         self.bytes.get_mut(start..self.filled).unwrap_or_default()
     }
 
-    /// The whole, without the room.
+    /// The whole, without the room, and no larger than is paid for.
     pub(super) fn finish(&mut self) -> &mut Vec<u8> {
+        if self.bytes.capacity() > paid(self.filled) {
+            self.go_on_in(alloc::vec![0; self.filled]);
+            self.loan = None;
+        }
         self.bytes.truncate(self.filled);
         &mut self.bytes
+    }
+
+    /// What has been received, to go on elsewhere. It is still this one's loan.
+    fn move_out(&mut self) -> Vec<u8> {
+        self.bytes.truncate(core::mem::take(&mut self.filled));
+        core::mem::take(&mut self.bytes)
     }
 }
 
@@ -307,6 +326,43 @@ mod tests {
         assert_eq!(many.iter().filter(more).count(), 1);
         drop(many);
         assert!(more(&&open()));
+    }
+
+    #[test]
+    fn text_that_turns_out_not_to_be_ascii_is_still_the_one_that_has_more() {
+        let open = || {
+            buffers::recycle(alloc::vec![9; 20_100]);
+            let mut message = Message::new(MessageKind::Text);
+            for piece in ["x".repeat(3000), "é".repeat(10)] {
+                let pushed = message.push_text(&mut masked(piece.as_bytes()), KEY, 17_000);
+                assert_eq!(pushed, Ok(()));
+            }
+            message
+        };
+        let many: [Message; 10] = core::array::from_fn(|_| open());
+        let more = |message: &&Message| message.held() > paid(3020);
+        assert_eq!(many.iter().filter(more).count(), 1);
+        drop(many);
+        let mut text = open();
+        assert!(more(&&text));
+        assert_eq!(text.text().map(|_| ()), Some(()));
+        assert!(!more(&&text), "who keeps it keeps no more");
+    }
+
+    #[test]
+    fn who_keeps_a_message_keeps_no_more_than_it_paid_for() {
+        for (total, to_come) in [(20_000, 13_000), (7000, usize::MAX)] {
+            buffers::recycle(alloc::vec![9; 90_000]);
+            let mut buffer = Buffer::default();
+            buffer.push(&[0; 7000], KEY, to_come);
+            // With its end unknown it may have much more until then.
+            assert_eq!(buffer.bytes.len() == 90_000, to_come == usize::MAX);
+            buffer.push(&alloc::vec![0; total - 7000], KEY, 0);
+            assert_eq!(buffer.finish().len(), total);
+            assert!(buffer.finish().capacity() <= paid(total), "{total}");
+            let kept = buffers::take(90_000, 90_000);
+            assert!(kept.is_some(), "and the thread has its own back");
+        }
     }
 
     #[test]
