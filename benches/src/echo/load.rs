@@ -48,7 +48,7 @@ pub fn run(port: u16, load: Load) -> io::Result<()> {
     let mut poll = Poll::new()?;
     let mut clients = (0..load.connections)
         .map(|number| {
-            let stream = clients::open(clients::connect(port, number)?, Wish::Nothing)?;
+            let stream = clients::open(clients::connect(port, number, None)?, Wish::Nothing)?;
             stream.set_nonblocking(true)?;
             let mut socket = TcpStream::from_std(stream);
             let interest = Interest::READABLE | Interest::WRITABLE;

@@ -47,7 +47,7 @@ pub fn run(port: u16, dialect: Dialect, prefix: &str) -> io::Result<()> {
         let what = words.next().unwrap_or_default();
         let numbers: Vec<usize> = words.filter_map(|word| word.parse().ok()).collect();
         let said = match (what, &numbers[..]) {
-            ("join", [count]) => crowd.join(*count).map(|()| "done".into()),
+            ("join", [count]) => crowd.join(*count, None).map(|()| "done".into()),
             ("stall", [count]) => crowd.stall(*count).map(|()| "done".into()),
             ("run", [senders, depth, len, time]) => crowd.run(Load {
                 senders: *senders,
@@ -130,10 +130,10 @@ impl Crowd {
         })
     }
 
-    /// More members, each logged in and in the room.
-    fn join(&mut self, count: usize) -> io::Result<()> {
+    /// More members, each logged in and in the room; `received` is of [`clients::connect`].
+    fn join(&mut self, count: usize, received: Option<usize>) -> io::Result<()> {
         for number in self.members.len()..self.members.len() + count {
-            let mut stream = clients::connect(self.port, number)?;
+            let mut stream = clients::connect(self.port, number, received)?;
             self.dialect
                 .enter(&mut stream, &format!("{}{number}", self.prefix))?;
             stream.set_nonblocking(true)?;
@@ -155,12 +155,8 @@ impl Crowd {
     /// So many more, who do not read once they are in.
     fn stall(&mut self, count: usize) -> io::Result<()> {
         self.stalled_from = self.members.len();
-        self.join(count)?;
-        for member in &self.members[self.stalled_from..] {
-            // So that the system does not read for them.
-            SockRef::from(&member.socket).set_recv_buffer_size(4096)?;
-        }
-        Ok(())
+        // So that the system does not read for them.
+        self.join(count, Some(4096))
     }
 
     /// Says `begin` once the server is warm, and at the end how many deliveries there were,

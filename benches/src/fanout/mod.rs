@@ -266,43 +266,70 @@ fn stalled(options: &Options, servers: &[Chat], chat: &Path) -> io::Result<Strin
         ),
         "|---|--:|--:|--:|--:|".into(),
     ];
-    for server in servers {
-        let mut slow = [Samples::default(), Samples::default()];
-        let mut told = String::new();
-        let mut memories = [0; 3];
-        for round in 0..options.rounds.min(3) * 2 {
-            let stalls = round % 2;
-            let (server, mut crowd) = start(*server, chat)?;
+    let mut cells = vec![
+        Stalled {
+            slow: [Samples::default(), Samples::default()],
+            told: stalled,
+            memory: [0; 3],
+        };
+        servers.len()
+    ];
+    for round in 0..options.rounds {
+        for turn in 0..servers.len() * 2 {
+            let (row, stalls) = (turn / 2, (turn + round) % 2);
+            let cell = &mut cells[row];
+            let (server, mut crowd) = start(servers[row], chat)?;
             let reading = members - stalls * stalled;
             crowd.tell(&format!("join {reading}"))?;
             if stalls == 1 {
                 crowd.tell(&format!("stall {stalled}"))?;
             }
-            memories[0] = server.resident()?;
+            let before = server.resident()?;
             crowd.tell(&format!("pace {senders} {rate} 4000 {time}"))?;
             crowd.hear("the load")?;
-            let said = crowd.hear("the last deliveries")?;
-            let mut cell = Cell::default();
-            cell.take(&said, 0.0)?;
-            slow[stalls].push(cell.slow.median().unwrap_or(0.0));
+            let mut figures = Cell::default();
+            figures.take(&crowd.hear("the last deliveries")?, 0.0)?;
+            cell.slow[stalls].push(figures.slow.median().unwrap_or(0.0));
             if stalls == 1 {
-                memories[1] = server.resident()?;
-                told = crowd.tell("judge")?;
-                memories[2] = server.resident()?;
+                let most = server.resident()?;
+                let said = crowd.tell("judge")?;
+                let told = said.split(' ').next().and_then(|word| word.parse().ok());
+                cell.told = cell.told.min(told.unwrap_or(0));
+                cell.memory = [before, most, server.resident()?];
             }
         }
-        let ms = |samples: &Samples| samples.median().unwrap_or(0.0);
-        let told = told.split(' ').next().unwrap_or_default().to_owned();
-        let mib = memories.map(|bytes| format!("{:.1}", bytes as f64 / f64::from(1 << 20)));
+    }
+    for (server, cell) in servers.iter().zip(&cells) {
+        let [read, stall] = cell
+            .slow
+            .each_ref()
+            .map(|slow| slow.median().unwrap_or(0.0));
+        let [spread, stall_spread] = cell
+            .slow
+            .each_ref()
+            .map(|slow| slow.spread().unwrap_or(0.0) * 100.0);
+        let mib = cell
+            .memory
+            .map(|bytes| format!("{:.1}", bytes as f64 / f64::from(1 << 20)));
         lines.push(format!(
-            "| {server} | {:.2} ms | {:.2} ms ({:+.0} %) | {told} of {stalled} | {} MiB |",
-            ms(&slow[0]),
-            ms(&slow[1]),
-            (ms(&slow[1]) / ms(&slow[0]) - 1.0) * 100.0,
+            "| {server} | {read:.2} ms ±{spread:.0} % | {stall:.2} ms ±{stall_spread:.0} % ({:+.0} %) | {} of {stalled} | {} MiB |",
+            (stall / read - 1.0) * 100.0,
+            cell.told,
             mib.join(", "),
         ));
     }
     Ok(lines.join("\n"))
+}
+
+/// What one server's members saw, and what it did.
+#[derive(Clone)]
+struct Stalled {
+    /// The 99th of 100 latencies in milliseconds: when all read, and when some do not.
+    slow: [Samples; 2],
+    /// Who was told, in the round in which the fewest were.
+    told: usize,
+    /// Before, with the queues full, and afterwards.
+    memory: [u64; 3],
 }
 
 /// How much those in a room are told while many come and go at once.

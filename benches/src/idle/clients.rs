@@ -51,7 +51,7 @@ pub fn run(port: u16, roots: Option<PathBuf>, wish: Wish) -> io::Result<()> {
         match line.split_once(' ').unwrap_or((&line, "")) {
             ("open", count) => {
                 for number in 0..count.parse().map_err(io::Error::other)? {
-                    let stream = connect(port, number)?;
+                    let stream = connect(port, number, None)?;
                     clients.push(match &tls {
                         None => Box::new(open(stream, wish)?),
                         Some(config) => Box::new(open(secure(config, stream)?, wish)?),
@@ -70,9 +70,15 @@ pub fn run(port: u16, roots: Option<PathBuf>, wish: Wish) -> io::Result<()> {
 }
 
 /// From one of several addresses, each of which has its own ports.
-pub fn connect(port: u16, number: usize) -> io::Result<TcpStream> {
+///
+/// With `received` the system keeps so many bytes, about, that this has not read.
+pub fn connect(port: u16, number: usize, received: Option<usize>) -> io::Result<TcpStream> {
     let source = Ipv4Addr::new(127, 0, 1, (number % 16 + 1) as u8);
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    if let Some(received) = received {
+        // Before there is a connection: what was allowed the other side cannot be taken back.
+        socket.set_recv_buffer_size(received)?;
+    }
     socket.bind(&SocketAddr::new(IpAddr::V4(source), 0).into())?;
     socket.connect(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into())?;
     socket.set_tcp_nodelay(true)?;
