@@ -227,7 +227,8 @@ impl Connection {
     /// may read into it directly, and must then call [`handle_read`](Self::handle_read).
     ///
     /// Offered when at least 16 KiB of the message have arrived and 4 KiB of the
-    /// frame are still to come; never more than as much again as has arrived. All
+    /// frame are still to come: 256 KiB at most, and no more than as much again as has
+    /// arrived, unless the thread had a larger buffer to lend. All
     /// earlier input must be used up.
     pub fn read_target(&mut self) -> Option<&mut [u8]> {
         if self.sender.state() == State::Draining || !self.wants_input() {

@@ -13,6 +13,9 @@ use crate::utf8::Utf8;
 /// is not to take it from those who send.
 const MANY: usize = 4 << 10;
 
+/// What is read at once has to lose its mask before it has left the second-level cache.
+const TARGET_MOST: usize = 256 << 10;
+
 /// Bytes by which a buffer may exceed twice what has arrived.
 const SLACK: usize = 4 << 10;
 
@@ -237,11 +240,11 @@ impl Buffer {
         self.bytes.get(..self.filled).unwrap_or_default()
     }
 
-    /// Initialised room for what is still to come of a frame: at most as much again
-    /// as has arrived.
+    /// Initialised room for what is still to come of a frame: what there is of it, or else
+    /// at most as much again as has arrived.
     pub(super) fn target(&mut self, remaining: usize) -> &mut [u8] {
-        let room = self.filled.min(remaining);
         if self.filled == self.bytes.len() {
+            let room = self.filled.min(remaining);
             self.grow(
                 self.filled + room,
                 self.filled,
@@ -249,7 +252,8 @@ impl Buffer {
             );
             self.room(room);
         }
-        let end = self.bytes.len().min(self.filled + room);
+        let room = remaining.min(TARGET_MOST);
+        let end = self.bytes.len().min(self.filled.saturating_add(room));
         self.bytes.get_mut(self.filled..end).unwrap_or_default()
     }
 

@@ -11,7 +11,7 @@ use core::fmt;
 use bytes::Bytes;
 
 pub use self::queue::{Output, OutputBuffer};
-use self::queue::{Queue, append_masked, encode_masked};
+use self::queue::{Queue, SEGMENT, append_masked, encode_masked};
 use crate::close::machine::{Action, Occurrence, State};
 use crate::close::{Cause, CloseCode, Closed, Initiator};
 use crate::config::{Delivery, SharedConfig};
@@ -478,6 +478,15 @@ impl Sender {
 
     #[inline(never)]
     fn put_large(&mut self, first: First, payload: Payload<'_>) {
+        if let Payload::Lent(bytes) = payload
+            && bytes.len() <= SEGMENT
+            && self.flags & CLIENT == 0
+            && self.queue.is_empty()
+        {
+            // It must be copied anyway: to where there is room already. Behind others it would
+            // make a segment too long for what overtakes.
+            return self.put_copy(first, bytes);
+        }
         let key = self.next_key();
         self.queue.push(first, key, masked_segment(payload, key));
         self.queued(self.queue.len());

@@ -14,7 +14,7 @@ use crate::mask;
 
 /// Coalesced output above which a new segment begins, so that what is written can
 /// be let go and a control frame need not wait behind more.
-const SEGMENT: usize = 16 << 10;
+pub(super) const SEGMENT: usize = 16 << 10;
 
 /// Encoded output in the order of the wire.
 ///

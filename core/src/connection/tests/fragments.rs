@@ -83,37 +83,60 @@ fn a_whole_frame_is_lent_from_the_input_and_a_cut_one_is_handed_over() {
     };
 }
 
+/// Receives a message of 300,000 bytes, and says how long each place to read to was, beside
+/// how much had arrived.
+#[cfg(feature = "std")]
+fn read_straight(role: Role) -> Vec<(usize, usize)> {
+    let payload: Vec<u8> = (0..300_000_u32).map(|i| (i * 7) as u8).collect();
+    let mut bench = Bench::new(role);
+    let bytes = bench.whole(Opcode::Binary, &payload);
+    let (start, mut rest) = bytes.split_at(16 << 10);
+    assert!(bench.connection.read_target().is_none());
+    assert_eq!(bench.feed(start), []);
+    assert!(
+        bench.connection.read_target().is_none(),
+        "16 KiB less the header have arrived"
+    );
+    assert_eq!(bench.feed(&rest[..14]), []);
+    rest = &rest[14..];
+    let mut targets = Vec::new();
+    let mut direct = 0;
+    while let Some(target) = bench.connection.read_target() {
+        targets.push((target.len(), payload.len() - rest.len()));
+        // Reads come short, too.
+        let n = target.len().min(rest.len()).min(50_000);
+        target[..n].copy_from_slice(&rest[..n]);
+        bench.connection.handle_read(n, bench.now);
+        rest = &rest[n..];
+        direct += n;
+        if !rest.is_empty() {
+            assert_eq!(bench.events(), []);
+        }
+    }
+    assert!(direct > 250_000, "{direct}");
+    assert_eq!(bench.feed(rest), [Seen::Binary(payload)]);
+    targets
+}
+
+#[cfg(feature = "std")]
 #[test]
 fn a_large_binary_message_can_be_read_straight_into_its_buffer() {
     for role in ROLES {
-        let payload: Vec<u8> = (0..300_000_u32).map(|i| (i * 7) as u8).collect();
-        let mut bench = Bench::new(role);
-        let bytes = bench.whole(Opcode::Binary, &payload);
-        let (start, mut rest) = bytes.split_at(16 << 10);
-        assert!(bench.connection.read_target().is_none());
-        assert_eq!(bench.feed(start), []);
-        assert!(
-            bench.connection.read_target().is_none(),
-            "16 KiB less the header have arrived"
-        );
-        assert_eq!(bench.feed(&rest[..14]), []);
-        rest = &rest[14..];
-        let mut direct = 0;
-        while let Some(target) = bench.connection.read_target() {
-            let received = payload.len() - rest.len();
-            assert!(target.len() <= received, "more than was paid for");
-            // Reads come short, too.
-            let n = target.len().min(rest.len()).min(50_000);
-            target[..n].copy_from_slice(&rest[..n]);
-            bench.connection.handle_read(n, bench.now);
-            rest = &rest[n..];
-            direct += n;
-            if !rest.is_empty() {
-                assert_eq!(bench.events(), []);
-            }
+        // A thread that has kept nothing.
+        let targets = std::thread::spawn(move || read_straight(role));
+        for (target, received) in targets.join().expect("received") {
+            assert!(target <= received, "more than was paid for");
         }
-        assert!(direct > 250_000, "{direct}");
-        assert_eq!(bench.feed(rest), [Seen::Binary(payload)]);
+    }
+}
+
+#[cfg(feature = "std")]
+#[test]
+fn a_buffer_that_is_there_already_is_read_to_as_far_as_it_stays_in_the_cache() {
+    for role in ROLES {
+        crate::buffers::recycle(alloc::vec![9; 300_000]);
+        let targets = read_straight(role);
+        assert_eq!(targets[0].0, 256 << 10);
     }
 }
 

@@ -99,6 +99,24 @@ fn a_message_that_was_taken_out_is_sent_whole() {
 }
 
 #[test]
+fn a_large_answer_that_is_lent_leaves_in_one_slice_if_nothing_is_before_it() {
+    let payload = [7; 16 << 10];
+    for (before, slices) in [(0, 1), (1, 3)] {
+        let mut bench = Bench::new(Role::Server);
+        for _ in 0..before {
+            bench.connection.sender().send("before").expect("open");
+        }
+        bench.connection.sender().send(&payload[..]).expect("open");
+        let Some(Transmit::Write(output)) = bench.connection.poll_transmit() else {
+            panic!("nothing to write")
+        };
+        assert_eq!(output.slices().count(), slices);
+        let frames = bench.frames();
+        assert_eq!(frames.last(), Some(&(Opcode::Binary, payload.to_vec())));
+    }
+}
+
+#[test]
 fn small_frames_leave_in_one_slice_and_large_payloads_by_reference() {
     let mut bench = Bench::new(Role::Server);
     for _ in 0..100 {
