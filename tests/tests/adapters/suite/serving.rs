@@ -38,6 +38,22 @@ fn messages_of_every_size_around_the_length_borders_come_back() {
 }
 
 #[test]
+fn what_comes_before_the_beginning_of_a_message_is_answered_without_the_rest_of_it() {
+    let server = server();
+    let mut peer = Raw::open(server.address);
+    // Cut in the header, where it fits the read buffer, and where it does not.
+    for (len, cut) in [(10, 1), (1000, 900), (20_000, 15_000), (50_000, 20_000)] {
+        let payload = vec![b'x'; len];
+        let message = frame(FIN | BINARY, &payload);
+        let (beginning, rest) = message.split_at(cut);
+        peer.write(&[&frame(FIN | TEXT, b"before"), beginning].concat());
+        assert_eq!(peer.read().payload, b"before", "{len}");
+        peer.write(rest);
+        assert!(peer.read().payload == payload, "{len}");
+    }
+}
+
+#[test]
 fn a_message_one_byte_over_the_limit_closes_with_1009_and_costs_nobody_else() {
     let server = TestServer::start(|config, _| config.max_message = 1000);
     let mut other = Raw::open(server.address);
