@@ -11,14 +11,19 @@ use crate::utf8::COPY_PIECE;
 /// A masking key, as it stands in the frame header.
 pub(crate) type Key = [u8; 4];
 
+/// From here on the widest vectors pay: to ask for them and to call costs about 5 ns.
+const LONG: usize = 512;
+
 /// Masks or unmasks `payload`, whose first byte meets the first byte of `key`.
 #[inline]
 pub(crate) fn apply(payload: &mut [u8], key: Key) {
-    #[cfg(feature = "std")]
-    if payload.len() >= wide::FROM {
-        return wide::apply(payload, key);
+    if payload.len() < LONG {
+        return narrow::apply_short(payload, key);
     }
-    narrow::apply_short(payload, key);
+    #[cfg(feature = "std")]
+    wide::apply(payload, key);
+    #[cfg(not(feature = "std"))]
+    narrow::apply(payload, key);
 }
 
 /// Copies `from` to `to`, which is as long, masked or unmasked on the way.
@@ -34,7 +39,7 @@ pub(crate) fn copy(to: &mut [u8], from: &[u8], key: Key) {
 pub(crate) fn copy_text(to: &mut [u8], from: &[u8], key: Key) -> bool {
     debug_assert_eq!(to.len(), from.len());
     #[cfg(feature = "std")]
-    if from.len() >= wide::FROM {
+    if from.len() >= LONG {
         return wide::copy_text(to, from, key);
     }
     narrow::copy_text(to, from, key)
@@ -120,9 +125,6 @@ mod wide {
     use super::{Key, advance, narrow};
     use fearless_simd::{Level, dispatch};
     use std::sync::OnceLock;
-
-    /// From here on it pays: to ask and to call costs about 5 ns.
-    pub(super) const FROM: usize = 512;
 
     /// What vectors are aligned to: half of the accesses would touch two cache lines.
     const ALIGNMENT: usize = 32;
