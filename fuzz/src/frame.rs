@@ -84,13 +84,10 @@ fn items(data: &[u8], role: Role, width: usize) -> Vec<Seen> {
         target[..piece.len()].copy_from_slice(piece);
         data = rest;
         // At the end what was cut is taken, too.
-        let mut input = match piece.len() {
-            0 => buffer.rest(),
-            n => buffer.input(n),
+        let mut item = match piece.len() {
+            0 => buffer.give_rest(&mut messages, Time::ZERO),
+            n => buffer.give(n, &mut messages, Time::ZERO),
         };
-        let mut item = messages.take_input(&mut input, Time::ZERO);
-        let cut = input.cut();
-        buffer.keep(cut);
         while let Some(some) = item {
             items.push(some);
             item = messages.poll_item(Time::ZERO);

@@ -49,7 +49,7 @@ pub fn receive<E: Endpoint>(
         for made in 0..AHEAD {
             let read = read(buffer.target());
             let Poll::Ready(Ok(n @ 1..)) = read else {
-                let item = give_rest(endpoint, buffer, now);
+                let item = buffer.give_rest(endpoint, now);
                 match read {
                     Poll::Ready(Err(_)) => endpoint.handle_error(now),
                     // The transport will say the same again.
@@ -59,24 +59,13 @@ pub fn receive<E: Endpoint>(
                 }
                 return Poll::Ready(item);
             };
-            let mut input = buffer.input(n);
-            let item = endpoint.take_input(&mut input, now);
-            let cut = input.cut();
-            buffer.keep(cut);
-            if cut.is_none() || !endpoint.wants_input() {
-                return Poll::Ready(item.or_else(|| give_rest(endpoint, buffer, now)));
+            let item = buffer.give(n, endpoint, now);
+            if !buffer.is_kept() || !endpoint.wants_input() {
+                return Poll::Ready(item.or_else(|| buffer.give_rest(endpoint, now)));
             }
         }
-        Poll::Ready(give_rest(endpoint, buffer, now))
+        Poll::Ready(buffer.give_rest(endpoint, now))
     })
-}
-
-/// The beginning of a frame goes to the endpoint after all.
-fn give_rest<E: Endpoint>(endpoint: &mut E, buffer: &mut ReadBuffer, now: Time) -> Option<E::Item> {
-    if !buffer.is_kept() {
-        return None;
-    }
-    endpoint.take_input(&mut buffer.rest(), now)
 }
 
 /// Calls `read` with this thread's buffer for what TLS has yet to decrypt, which it

@@ -13,7 +13,6 @@ use sockeye_handler::{
 use super::Contender;
 use super::job::{Job, Material, Tally, Task};
 use super::memory::Memory;
-use super::sockeye::give;
 
 /// How the handler is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -142,7 +141,7 @@ fn drive<S: Service>(service: S, memory: &mut Memory<'_>) -> Option<()> {
             } else {
                 match memory.fetch(buffer.target()) {
                     0 => break,
-                    n => none(give(&mut session, &mut buffer, n, now)),
+                    n => none(buffer.give(n, &mut session, now)),
                 }
             }
         }

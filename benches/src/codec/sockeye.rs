@@ -125,7 +125,7 @@ fn recv(config: &SharedConfig, material: &Material, memory: &mut Memory<'_>) -> 
         } else {
             match memory.fetch(buffer.target()) {
                 0 => return Some(tally),
-                n => give(&mut messages, &mut buffer, n, now),
+                n => buffer.give(n, &mut messages, now),
             }
         };
         loop {
@@ -148,21 +148,6 @@ fn recv(config: &SharedConfig, material: &Material, memory: &mut Memory<'_>) -> 
             item = messages.poll_item(now);
         }
     }
-}
-
-/// Gives `n` bytes that were read, as the adapters do.
-#[inline]
-pub fn give<E: Endpoint>(
-    endpoint: &mut E,
-    buffer: &mut ReadBuffer,
-    n: usize,
-    now: Time,
-) -> Option<E::Item> {
-    let mut input = buffer.input(n);
-    let item = endpoint.take_input(&mut input, now);
-    let cut = input.cut();
-    buffer.keep(cut);
-    item
 }
 
 #[inline]

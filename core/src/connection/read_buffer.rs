@@ -5,6 +5,8 @@ use alloc::vec;
 use core::ops::Range;
 
 use super::input::{Cut, Input};
+use crate::endpoint::Endpoint;
+use crate::time::Time;
 
 /// Where a driver reads to, for any number of connections one after the other.
 ///
@@ -12,15 +14,14 @@ use super::input::{Cut, Input};
 /// it is, and the next read goes behind it, so that a message that comes with two reads
 /// is lent like any other, and not put together in a buffer of its own.
 ///
-/// Read into [`target`](Self::target), give [`input`](Self::input) to the connection, and
-/// [`keep`](Self::keep) what it has cut, each time. While something
-/// [`is_kept`](Self::is_kept) the buffer belongs to that connection: read again at once, or
-/// give it the [`rest`](Self::rest). Do the latter as well before the end of its bytes or an
-/// error, and when it does not want input any more. Before you wait write what it has
+/// Read into [`target`](Self::target) and [`give`](Self::give) an endpoint what came. While
+/// something [`is_kept`](Self::is_kept) the buffer belongs to that endpoint: read again at
+/// once, or [`give_rest`](Self::give_rest). Do the latter as well before the end of its bytes
+/// or an error, and when it does not want input any more. Before you wait write what it has
 /// answered: messages may have come before the beginning that is kept.
 ///
 /// ```
-/// use sockeye_core::{Connection, Endpoint, Messages, ReadBuffer, SharedConfig, Time};
+/// use sockeye_core::{Connection, Messages, ReadBuffer, SharedConfig, Time};
 ///
 /// let connection = Connection::server(&SharedConfig::default(), Time::ZERO);
 /// let mut messages = Messages::new(connection, Vec::new());
@@ -28,13 +29,13 @@ use super::input::{Cut, Input};
 /// // A Ping, in two reads.
 /// for read in [&[0x89, 0x82, 0, 0][..], &[0, 0, b'h', b'i']] {
 ///     buffer.target()[..read.len()].copy_from_slice(read);
-///     let mut input = buffer.input(read.len());
-///     let item = messages.take_input(&mut input, Time::ZERO);
-///     let cut = input.cut();
-///     buffer.keep(cut);
+///     let item = buffer.give(read.len(), &mut messages, Time::ZERO);
 ///     assert_eq!(item.is_none(), buffer.is_kept());
 /// }
 /// ```
+///
+/// For a bare connection there are [`input`](Self::input), [`keep`](Self::keep), each time
+/// with what it has cut, and [`rest`](Self::rest).
 #[derive(Debug)]
 pub struct ReadBuffer {
     bytes: Box<[u8]>,
@@ -83,6 +84,26 @@ impl ReadBuffer {
         self.bytes.get_mut(start..end).unwrap_or_default()
     }
 
+    /// Gives `endpoint` what is kept, with the `n` bytes that were read behind it into
+    /// [`target`](Self::target), and keeps what it leaves.
+    #[inline]
+    pub fn give<E: Endpoint>(&mut self, n: usize, endpoint: &mut E, now: Time) -> Option<E::Item> {
+        let mut input = self.input(n);
+        let item = endpoint.take_input(&mut input, now);
+        let cut = input.cut();
+        self.keep(cut);
+        item
+    }
+
+    /// Gives `endpoint` what is kept, if anything is: there is nothing to be read behind it
+    /// now.
+    pub fn give_rest<E: Endpoint>(&mut self, endpoint: &mut E, now: Time) -> Option<E::Item> {
+        if !self.is_kept() {
+            return None;
+        }
+        endpoint.take_input(&mut self.rest(), now)
+    }
+
     /// What is kept, with the `n` bytes that were read behind it into
     /// [`target`](Self::target).
     #[must_use]
@@ -98,8 +119,8 @@ impl ReadBuffer {
 
     /// What is kept, which is not any more: there is nothing to be read behind it now.
     ///
-    /// An [`Endpoint`](crate::Endpoint) takes all of it. A bare connection that pauses leaves
-    /// it, for the caller to hold as anything else that remains.
+    /// A connection that pauses leaves it, for the caller to hold as anything else that
+    /// remains.
     #[must_use]
     pub fn rest(&mut self) -> Input<'_> {
         let kept = core::mem::take(&mut self.kept);
