@@ -1,6 +1,7 @@
 //! The receiving half: from bytes to messages, and the limits on what is assembled.
 
 mod assembly;
+mod gathered;
 #[cfg(feature = "deflate")]
 mod inflate;
 
@@ -9,6 +10,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use self::assembly::Message;
+use self::gathered::Gathered;
 #[cfg(feature = "deflate")]
 use self::inflate::Inflating;
 use crate::buffers;
@@ -111,13 +113,13 @@ pub(crate) struct Receiver {
 #[derive(Default)]
 struct Open {
     /// A frame header that the end of the input cut.
-    header: Cut<{ Header::MAX_ENCODED }>,
+    header: Gathered<{ Header::MAX_ENCODED }>,
     /// The frame whose payload is under way.
     frame: Option<Payload>,
     /// The message that is open.
     message: Option<Message>,
     /// The payload of a control frame that was cut.
-    control: Cut<MAX_CONTROL>,
+    control: Gathered<MAX_CONTROL>,
     /// What later compressed messages may refer to, and what those in pieces need.
     #[cfg(feature = "deflate")]
     inflating: Option<Box<Inflating>>,
@@ -165,35 +167,6 @@ struct Payload {
     remaining: u64,
     /// Rotated to the next byte; zero if the payload is not masked.
     key: Key,
-}
-
-/// Bytes up to `N` that were cut by the end of an input.
-struct Cut<const N: usize> {
-    bytes: [u8; N],
-    len: usize,
-}
-
-impl<const N: usize> Default for Cut<N> {
-    fn default() -> Self {
-        Self {
-            bytes: [0; N],
-            len: 0,
-        }
-    }
-}
-
-impl<const N: usize> Cut<N> {
-    fn push(&mut self, bytes: &[u8]) {
-        let room = self.bytes.get_mut(self.len..).unwrap_or_default();
-        room.iter_mut()
-            .zip(bytes)
-            .for_each(|(to, from)| *to = *from);
-        self.len = N.min(self.len + bytes.len());
-    }
-
-    fn as_slice(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
-    }
 }
 
 impl Receiver {
