@@ -1,8 +1,10 @@
 //! The sending half of a connection.
 
+mod backlog;
 #[cfg(feature = "deflate")]
 mod compress;
 mod lifecycle;
+mod output;
 mod queue;
 
 use alloc::boxed::Box;
@@ -10,7 +12,8 @@ use core::fmt;
 
 use bytes::Bytes;
 
-pub use self::queue::{Output, OutputBuffer};
+pub use self::output::Output;
+pub use self::queue::OutputBuffer;
 use self::queue::{Queue, SEGMENT, append_masked, encode_masked};
 use crate::close::machine::{Action, Occurrence, State};
 use crate::close::{Cause, CloseCode, Closed, Initiator};

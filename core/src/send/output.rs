@@ -1,0 +1,143 @@
+//! Queued output as the transport takes it.
+
+use alloc::collections::vec_deque;
+use core::fmt;
+use core::mem;
+
+use super::backlog::{Backlog, Segment};
+
+/// Queued output: one slice, or several for a vectored write.
+#[derive(Clone, Copy)]
+pub struct Output<'a> {
+    first: &'a [u8],
+    /// Everything, `first` included, if that is not all.
+    several: Option<Several<'a>>,
+}
+
+/// Where more than one slice comes from.
+#[derive(Clone, Copy)]
+pub(super) struct Several<'a> {
+    pub(super) backlog: &'a Backlog,
+    pub(super) tail: &'a [u8],
+    /// How much of the first segment (of `tail` if there is none) is written.
+    pub(super) written: usize,
+}
+
+/// One slice of an endpoint's own output, such as an HTTP response. It must not be
+/// empty.
+impl<'a> From<&'a [u8]> for Output<'a> {
+    #[inline]
+    fn from(first: &'a [u8]) -> Self {
+        Self {
+            first,
+            several: None,
+        }
+    }
+}
+
+impl<'a> Output<'a> {
+    /// The first slice; never empty.
+    #[must_use]
+    #[inline]
+    pub fn first(&self) -> &'a [u8] {
+        self.first
+    }
+
+    /// Whether the first slice is all there is.
+    #[must_use]
+    #[inline]
+    pub fn is_single(&self) -> bool {
+        self.several.is_none()
+    }
+
+    /// All slices, in order.
+    #[inline]
+    pub fn slices(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        match self.several {
+            None => Slices {
+                next: [self.first, &[]],
+                ..Slices::default()
+            },
+            Some(several) => several.slices(),
+        }
+    }
+
+    pub(super) fn of(several: Several<'a>) -> Option<Self> {
+        let mut slices = several.slices();
+        let first = slices.next()?;
+        let is_single = slices.next().is_none();
+        Some(Self {
+            first,
+            several: (!is_single).then_some(several),
+        })
+    }
+}
+
+impl fmt::Debug for Output<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.slices()).finish()
+    }
+}
+
+impl<'a> Several<'a> {
+    #[inline]
+    fn slices(self) -> Slices<'a> {
+        let mut segments = self.backlog.segments();
+        let (mut next, mut tail) = ([&[][..]; 2], self.tail);
+        // A control frame waits for the segment that is being written.
+        if self.written > 0 {
+            match segments.next() {
+                Some(segment) => next = segment.slices(self.written),
+                None => {
+                    next = [tail.get(self.written..).unwrap_or_default(), &[]];
+                    tail = &[];
+                }
+            }
+        }
+        Slices {
+            next,
+            urgent: self.backlog.urgent(),
+            segments,
+            tail,
+        }
+    }
+}
+
+/// What is left of an output: `next` is before `urgent`, that before `segments`, and `tail`
+/// is the last.
+#[derive(Default)]
+struct Slices<'a> {
+    next: [&'a [u8]; 2],
+    urgent: &'a [u8],
+    segments: vec_deque::Iter<'a, Segment>,
+    tail: &'a [u8],
+}
+
+impl<'a> Iterator for Slices<'a> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        loop {
+            let [first, second] = mem::take(&mut self.next);
+            if !first.is_empty() {
+                self.next = [second, &[]];
+                return Some(first);
+            }
+            if !second.is_empty() {
+                return Some(second);
+            }
+            let urgent = mem::take(&mut self.urgent);
+            if !urgent.is_empty() {
+                return Some(urgent);
+            }
+            match self.segments.next() {
+                Some(segment) => self.next = segment.slices(0),
+                None => {
+                    let tail = mem::take(&mut self.tail);
+                    return (!tail.is_empty()).then_some(tail);
+                }
+            }
+        }
+    }
+}
