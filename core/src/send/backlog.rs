@@ -18,6 +18,9 @@ const UNSENT: usize = 2 << 10;
 /// More places than this for segments are not kept once they are empty.
 const PLACES: usize = 32;
 
+/// Empty buffers that are kept: as many as the soft mark makes segments, but for the one in use.
+const SPARES: usize = 3;
+
 /// What only some connections need, and only for a while.
 #[derive(Default)]
 pub(super) struct Backlog {
@@ -25,8 +28,8 @@ pub(super) struct Backlog {
     /// The bytes in `segments`.
     bytes: usize,
     urgent: Urgent,
-    /// An empty buffer, to gather small frames in when those before them became a segment.
-    spare: Vec<u8>,
+    /// Empty buffers, to append to when what was appended before became a segment.
+    spares: Vec<Vec<u8>>,
 }
 
 /// Whole frames: at its end, and only there, may a control frame come in.
@@ -71,15 +74,17 @@ impl Backlog {
     }
 
     /// Makes a segment of the frames in `tail`, unless there are none, and has it empty: with
-    /// the spare buffer, or else with room for `room` bytes.
+    /// a spare buffer, or else with room for `room` bytes.
+    #[inline]
     pub(super) fn seal(&mut self, tail: &mut Vec<u8>, room: usize) {
-        if tail.is_empty() {
-            return;
+        if !tail.is_empty() {
+            self.seal_frames(tail, room);
         }
-        let mut empty = core::mem::take(&mut self.spare);
-        if empty.capacity() == 0 {
-            empty.reserve_exact(room);
-        }
+    }
+
+    fn seal_frames(&mut self, tail: &mut Vec<u8>, room: usize) {
+        let empty = self.spares.pop();
+        let empty = empty.unwrap_or_else(|| Vec::with_capacity(room));
         // What is written of a lone tail stays counted by who owns it.
         self.push(Segment::Coalesced(core::mem::replace(tail, empty)));
     }
@@ -100,6 +105,13 @@ impl Backlog {
         self.segments.is_empty() && self.urgent.is_empty()
     }
 
+    /// The only segment, if there are no control frames either.
+    #[inline]
+    pub(super) fn single(&self) -> Option<&Segment> {
+        let is_single = self.segments.len() == 1 && self.urgent.is_empty();
+        self.segments.front().filter(|_| is_single)
+    }
+
     #[inline]
     pub(super) fn segments(&self) -> vec_deque::Iter<'_, Segment> {
         self.segments.iter()
@@ -112,15 +124,14 @@ impl Backlog {
         urgent.encoded.get(urgent.written..).unwrap_or_default()
     }
 
-    /// The room of the spare buffer.
-    #[inline]
+    /// The room that there is in spare buffers.
     pub(super) fn spare_capacity(&self) -> usize {
-        self.spare.capacity()
+        self.spares.iter().map(Vec::capacity).sum()
     }
 
-    /// Lets go of the spare buffer.
+    /// Lets go of the spare buffers.
     pub(super) fn shrink(&mut self) {
-        self.spare = Vec::new();
+        self.spares = Vec::new();
     }
 
     /// Makes an empty one worth keeping.
@@ -162,8 +173,8 @@ impl Backlog {
         frames.clear();
         if tail.capacity() == 0 {
             *tail = frames;
-        } else {
-            self.spare = frames;
+        } else if self.spares.len() < SPARES {
+            self.spares.push(frames);
         }
     }
 }
@@ -203,5 +214,27 @@ impl Urgent {
             self.written = 0;
         }
         n - step
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_few_places_are_kept_and_many_are_not() {
+        for (segments, kept) in [(PLACES, true), (PLACES + 1, false)] {
+            let mut backlog = Backlog::default();
+            for _ in 0..segments {
+                backlog.push(Segment::Coalesced(alloc::vec![1; 10]));
+            }
+            let (mut tail, mut written) = (Vec::new(), 0);
+            for _ in 0..segments {
+                assert_eq!(backlog.advance(&mut tail, &mut written, 10), 0);
+            }
+            assert!(backlog.is_empty());
+            backlog.trim();
+            assert_eq!(backlog.segments.capacity() > 0, kept, "{segments}");
+        }
     }
 }

@@ -8,13 +8,14 @@ mod output;
 mod queue;
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::fmt;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 pub use self::output::Output;
 pub use self::queue::OutputBuffer;
-use self::queue::{Queue, SEGMENT, append_masked, encode_masked};
+use self::queue::{BY_REFERENCE, Queue, SEGMENT, append_masked, encode_masked};
 use crate::close::machine::{Action, Occurrence, State};
 use crate::close::{Cause, CloseCode, Closed, Initiator};
 use crate::config::{Delivery, SharedConfig};
@@ -26,10 +27,6 @@ use crate::mask::{Key, Keys, Seed};
 use crate::message::{Inline, MessageKind, Outgoing, Payload};
 use crate::time::Time;
 use crate::timer::{Timer, Timers};
-
-/// Payloads above this size are queued by reference: copying them would cost more
-/// than one more slice in a vectored write.
-const BY_REFERENCE: usize = 4096;
 
 /// The sending half of a [`Connection`](crate::Connection), with its close machine.
 ///
@@ -481,17 +478,29 @@ impl Sender {
 
     #[inline(never)]
     fn put_large(&mut self, first: First, payload: Payload<'_>) {
-        if let Payload::Lent(bytes) = payload
-            && bytes.len() <= SEGMENT
-            && self.flags & CLIENT == 0
-            && self.queue.is_empty()
-        {
-            // It must be copied anyway: to where there is room already. Behind others it would
-            // make a segment too long for what overtakes.
+        let bytes = match payload {
+            // A client masks it where it is, if nobody else holds it.
+            Payload::Owned(bytes) if self.flags & CLIENT == 0 || bytes.is_unique() => bytes,
+            payload => return self.put_large_copy(first, payload.as_slice()),
+        };
+        match self.next_key() {
+            None => self.queue.push(first, None, bytes),
+            Some(key) => self.queue.push(first, Some(key), masked(bytes, key)),
+        }
+        self.queued(self.queue.len());
+    }
+
+    /// What must be copied anyway goes to where there is room already, unless it is long: then
+    /// that would stay long.
+    fn put_large_copy(&mut self, first: First, bytes: &[u8]) {
+        if bytes.len() <= SEGMENT {
+            self.queue.separate(bytes.len() + Header::MAX_ENCODED);
             return self.put_copy(first, bytes);
         }
         let key = self.next_key();
-        self.queue.push(first, key, masked_segment(payload, key));
+        let mut copy = Vec::with_capacity(bytes.len());
+        append_masked(&mut copy, key, bytes);
+        self.queue.push(first, key, copy.into());
         self.queued(self.queue.len());
     }
 
@@ -586,25 +595,11 @@ impl fmt::Debug for Sender {
     }
 }
 
-/// A payload as a segment of its own, masked in place where nobody else holds it.
-fn masked_segment(payload: Payload<'_>, key: Option<Key>) -> Bytes {
-    match (payload, key) {
-        (Payload::Owned(bytes), None) => bytes,
-        (Payload::Owned(bytes), Some(key)) => match bytes.try_into_mut() {
-            Ok(mut bytes) => {
-                crate::mask::apply(&mut bytes, key);
-                bytes.freeze()
-            }
-            Err(shared) => copied(&shared, Some(key)),
-        },
-        (payload, key) => copied(payload.as_slice(), key),
-    }
-}
-
-fn copied(payload: &[u8], key: Option<Key>) -> Bytes {
-    let mut copy = alloc::vec::Vec::with_capacity(payload.len());
-    append_masked(&mut copy, key, payload);
-    copy.into()
+/// Masks a payload that nobody else holds.
+fn masked(bytes: Bytes, key: Key) -> Bytes {
+    let mut bytes = BytesMut::from(bytes);
+    crate::mask::apply(&mut bytes, key);
+    bytes.freeze()
 }
 
 /// What the transport must do next.

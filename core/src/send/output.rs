@@ -51,17 +51,17 @@ impl<'a> Output<'a> {
     }
 
     /// All slices, in order.
-    #[inline]
+    // Inlined, so that an output of which only the first is asked for stays in registers.
+    #[inline(always)]
     pub fn slices(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         match self.several {
-            None => Slices {
-                next: [self.first, &[]],
-                ..Slices::default()
-            },
+            None => Slices::of([self.first, &[]]),
             Some(several) => several.slices(),
         }
     }
 
+    // Apart, so that the way of the one slice that there usually is stays short.
+    #[inline(never)]
     pub(super) fn of(several: Several<'a>) -> Option<Self> {
         let mut slices = several.slices();
         let first = slices.next()?;
@@ -80,8 +80,18 @@ impl fmt::Debug for Output<'_> {
 }
 
 impl<'a> Several<'a> {
-    #[inline]
+    #[inline(never)]
     fn slices(self) -> Slices<'a> {
+        // One large payload is all there is, as a rule.
+        if self.tail.is_empty()
+            && let Some(segment) = self.backlog.single()
+        {
+            return Slices::of(segment.slices(self.written));
+        }
+        self.all_slices()
+    }
+
+    fn all_slices(self) -> Slices<'a> {
         let mut segments = self.backlog.segments();
         let (mut next, mut tail) = ([&[][..]; 2], self.tail);
         // A control frame waits for the segment that is being written.
@@ -111,6 +121,16 @@ struct Slices<'a> {
     urgent: &'a [u8],
     segments: vec_deque::Iter<'a, Segment>,
     tail: &'a [u8],
+}
+
+impl<'a> Slices<'a> {
+    #[inline]
+    fn of(next: [&'a [u8]; 2]) -> Self {
+        Self {
+            next,
+            ..Self::default()
+        }
+    }
 }
 
 impl<'a> Iterator for Slices<'a> {

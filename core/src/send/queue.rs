@@ -16,6 +16,10 @@ use crate::mask;
 /// be let go and a control frame need not wait behind more.
 pub(super) const SEGMENT: usize = 16 << 10;
 
+/// Payloads above this size are queued by reference: copying them would cost more
+/// than one more slice in a vectored write.
+pub(super) const BY_REFERENCE: usize = 4096;
+
 /// Encoded output in the order of the wire.
 ///
 /// An idle connection owns nothing but this pointer.
@@ -47,10 +51,20 @@ impl Queue {
     pub(super) fn append(&mut self, append: impl FnOnce(&mut Vec<u8>)) -> usize {
         let pending = self.pending();
         if pending.tail.len() >= SEGMENT {
-            pending.begin_segment();
+            // As much may come again, and to grow in steps would copy it several times.
+            pending.begin_segment(pending.tail.len());
         }
         append(&mut pending.tail);
         pending.len()
+    }
+
+    /// Has what is appended next, `len` bytes, begin a segment unless it is one with little
+    /// before it.
+    pub(super) fn separate(&mut self, len: usize) {
+        let pending = self.pending();
+        if pending.tail.len() + len > SEGMENT + BY_REFERENCE {
+            pending.begin_segment(len);
+        }
     }
 
     /// Appends a frame whose payload stays where it is.
@@ -109,7 +123,10 @@ impl Queue {
     pub(super) fn lend(&mut self, OutputBuffer(buffer): OutputBuffer) {
         match &mut self.0 {
             None => self.0 = Some(buffer),
-            Some(pending) if pending.tail.capacity() == 0 => pending.tail = buffer.tail,
+            Some(pending) if pending.tail.capacity() == 0 => {
+                pending.tail = buffer.tail;
+                pending.idle = buffer.idle;
+            }
             Some(_) => {}
         }
     }
@@ -205,6 +222,8 @@ impl Pending {
         is_all
     }
 
+    // Apart, so that the way of the one slice that there usually is stays short.
+    #[inline(never)]
     fn advance_several(&mut self, mut n: usize) -> bool {
         let Some(more) = &mut self.more else {
             return self.is_empty();
@@ -247,10 +266,8 @@ impl Pending {
 
     /// What is appended from now on may be overtaken by control frames.
     #[cold]
-    fn begin_segment(&mut self) {
+    fn begin_segment(&mut self, room: usize) {
         let more = backlog(&mut self.more, &mut self.idle);
-        // As much may come again, and to grow in steps would copy it several times.
-        let room = self.tail.len();
         more.seal(&mut self.tail, room);
     }
 }
