@@ -4,23 +4,15 @@ use alloc::collections::vec_deque;
 use core::fmt;
 use core::mem;
 
-use super::backlog::{Backlog, Segment};
+use super::backlog::Segment;
+use super::queue::Pending;
 
 /// Queued output: one slice, or several for a vectored write.
 #[derive(Clone, Copy)]
 pub struct Output<'a> {
     first: &'a [u8],
     /// Everything, `first` included, if that is not all.
-    several: Option<Several<'a>>,
-}
-
-/// Where more than one slice comes from.
-#[derive(Clone, Copy)]
-pub(super) struct Several<'a> {
-    pub(super) backlog: &'a Backlog,
-    pub(super) tail: &'a [u8],
-    /// How much of the first segment (of `tail` if there is none) is written.
-    pub(super) written: usize,
+    several: Option<&'a Pending>,
 }
 
 /// One slice of an endpoint's own output, such as an HTTP response. It must not be
@@ -55,20 +47,20 @@ impl<'a> Output<'a> {
     #[inline(always)]
     pub fn slices(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         match self.several {
-            None => Slices::of([self.first, &[]]),
-            Some(several) => several.slices(),
+            None => Slices::of_two([self.first, &[]]),
+            Some(pending) => Slices::of(pending),
         }
     }
 
     // Apart, so that the way of the one slice that there usually is stays short.
     #[inline(never)]
-    pub(super) fn of(several: Several<'a>) -> Option<Self> {
-        let mut slices = several.slices();
+    pub(super) fn of(pending: &'a Pending) -> Option<Self> {
+        let mut slices = Slices::of(pending);
         let first = slices.next()?;
         let is_single = slices.next().is_none();
         Some(Self {
             first,
-            several: (!is_single).then_some(several),
+            several: (!is_single).then_some(pending),
         })
     }
 }
@@ -76,40 +68,6 @@ impl<'a> Output<'a> {
 impl fmt::Debug for Output<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.slices()).finish()
-    }
-}
-
-impl<'a> Several<'a> {
-    #[inline(never)]
-    fn slices(self) -> Slices<'a> {
-        // One large payload is all there is, as a rule.
-        if self.tail.is_empty()
-            && let Some(segment) = self.backlog.single()
-        {
-            return Slices::of(segment.slices(self.written));
-        }
-        self.all_slices()
-    }
-
-    fn all_slices(self) -> Slices<'a> {
-        let mut segments = self.backlog.segments();
-        let (mut next, mut tail) = ([&[][..]; 2], self.tail);
-        // A control frame waits for the segment that is being written.
-        if self.written > 0 {
-            match segments.next() {
-                Some(segment) => next = segment.slices(self.written),
-                None => {
-                    next = [tail.get(self.written..).unwrap_or_default(), &[]];
-                    tail = &[];
-                }
-            }
-        }
-        Slices {
-            next,
-            urgent: self.backlog.urgent(),
-            segments,
-            tail,
-        }
     }
 }
 
@@ -125,10 +83,42 @@ struct Slices<'a> {
 
 impl<'a> Slices<'a> {
     #[inline]
-    fn of(next: [&'a [u8]; 2]) -> Self {
+    fn of(pending: &'a Pending) -> Self {
+        // One large payload is all there is, as a rule.
+        match pending.single() {
+            Some(segment) => Self::of_two(segment.slices(pending.written())),
+            None => Self::of_all(pending),
+        }
+    }
+
+    #[inline]
+    fn of_two(next: [&'a [u8]; 2]) -> Self {
         Self {
             next,
             ..Self::default()
+        }
+    }
+
+    #[inline(never)]
+    fn of_all(pending: &'a Pending) -> Self {
+        let (written, mut tail) = (pending.written(), pending.tail());
+        let mut segments = pending.segments();
+        let mut next = [&[][..]; 2];
+        // A control frame waits for the segment that is being written.
+        if written > 0 {
+            match segments.next() {
+                Some(segment) => next = segment.slices(written),
+                None => {
+                    next = [tail.get(written..).unwrap_or_default(), &[]];
+                    tail = &[];
+                }
+            }
+        }
+        Self {
+            next,
+            urgent: pending.urgent(),
+            segments,
+            tail,
         }
     }
 }

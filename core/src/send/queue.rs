@@ -2,13 +2,14 @@
 //! control frames overtake.
 
 use alloc::boxed::Box;
+use alloc::collections::vec_deque;
 use alloc::vec::Vec;
 use core::fmt;
 
 use bytes::Bytes;
 
 use super::backlog::{Backlog, Segment};
-use super::output::{Output, Several};
+use super::output::Output;
 use crate::frame::{EncodedHeader, First, Opcode};
 use crate::mask;
 
@@ -34,7 +35,7 @@ pub struct OutputBuffer(Box<Pending>);
 
 /// What waits to be written; without any of it, a buffer.
 #[derive(Default)]
-struct Pending {
+pub(super) struct Pending {
     /// Frames that coalesced, behind all segments.
     tail: Vec<u8>,
     /// How much of the first segment (of `tail` if there is none) is written.
@@ -192,18 +193,46 @@ impl Pending {
 
     #[inline]
     fn output(&self) -> Option<Output<'_>> {
-        if let Some(backlog) = &self.more {
-            return Output::of(Several {
-                backlog,
-                tail: &self.tail,
-                written: self.written,
-            });
+        if self.more.is_some() {
+            return Output::of(self);
         }
         let first = self
             .tail
             .get(self.written..)
             .filter(|tail| !tail.is_empty())?;
         Some(Output::from(first))
+    }
+
+    /// The only segment, if that is all there is.
+    #[inline]
+    pub(super) fn single(&self) -> Option<&Segment> {
+        let more = self.more.as_ref().filter(|_| self.tail.is_empty());
+        more?.single()
+    }
+
+    #[inline]
+    pub(super) fn segments(&self) -> vec_deque::Iter<'_, Segment> {
+        let more = self.more.as_ref();
+        more.map(|more| more.segments()).unwrap_or_default()
+    }
+
+    /// Control frames that go out at the next frame boundary.
+    #[inline]
+    pub(super) fn urgent(&self) -> &[u8] {
+        let more = self.more.as_ref();
+        more.map(|more| more.urgent()).unwrap_or_default()
+    }
+
+    /// Frames behind all segments.
+    #[inline]
+    pub(super) fn tail(&self) -> &[u8] {
+        &self.tail
+    }
+
+    /// How much of the first segment (of the tail if there is none) is written.
+    #[inline]
+    pub(super) fn written(&self) -> usize {
+        self.written
     }
 
     #[inline]
