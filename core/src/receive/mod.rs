@@ -216,7 +216,7 @@ impl Receiver {
     /// The frame at the beginning of `bytes`, if the shortest path is for it.
     #[inline(always)]
     pub(crate) fn plain(&self, bytes: &[u8]) -> Option<Plain> {
-        if self.open.is_some() {
+        if !self.is_idle() {
             return None;
         }
         let [first, second, rest @ ..] = bytes else {
@@ -258,6 +258,12 @@ impl Receiver {
             key,
             len: usize::from(len),
         })
+    }
+
+    /// Whether nothing is open.
+    #[inline(always)]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.open.is_none()
     }
 
     /// Whether `bytes` begin with a whole frame, as far as that can be told without
@@ -645,9 +651,5 @@ impl Receiver {
         #[cfg(feature = "deflate")]
         let assembled = assembled + self.open.as_ref().map_or(0, |open| open.held_in_pieces());
         assembled
-    }
-
-    pub(crate) fn is_idle(&self) -> bool {
-        self.open.is_none()
     }
 }
