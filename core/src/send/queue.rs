@@ -124,10 +124,7 @@ impl Queue {
     pub(super) fn lend(&mut self, OutputBuffer(buffer): OutputBuffer) {
         match &mut self.0 {
             None => self.0 = Some(buffer),
-            Some(pending) if pending.tail.capacity() == 0 => {
-                pending.tail = buffer.tail;
-                pending.idle = buffer.idle;
-            }
+            Some(pending) if pending.tail.capacity() == 0 => pending.tail = buffer.tail,
             Some(_) => {}
         }
     }
