@@ -111,7 +111,9 @@ pub(crate) fn recycle(buffer: Vec<u8>) {
 
 /// The same for a payload that has been sent, if nobody else holds it.
 pub(crate) fn recycle_bytes(bytes: Bytes) {
+    // Asked first: what is given back would go through memory.
     if bytes.len() >= LARGE
+        && bytes.is_unique()
         && let Ok(bytes) = bytes.try_into_mut()
     {
         recycle(bytes.into());

@@ -245,16 +245,28 @@ impl First {
         out.extend_from_slice(&[self.0, len as u8]);
     }
 
-    /// The header in its shortest form, and how long that is.
-    pub(crate) fn encoded(self, mask: Option<Key>, len: u64) -> ([u8; Header::MAX_ENCODED], usize) {
-        let mut encoded = [0; Header::MAX_ENCODED];
-        let mut at = 0;
-        self.parts(mask, len, |part| {
-            let room = encoded.iter_mut().skip(at);
-            room.zip(part).for_each(|(to, from)| *to = *from);
-            at += part.len();
-        });
-        (encoded, at)
+    /// The header in its shortest form, as a value.
+    #[inline]
+    pub(crate) fn encoded(self, mask: Option<Key>, len: u64) -> EncodedHeader {
+        let Self(first) = self;
+        // In registers: what is written byte by byte and read as a whole would wait.
+        let (short, extended, extended_len) = match len {
+            0..126 => (len as u8, 0, 0),
+            126..0x1_0000 => (126, u64::from((len as u16).swap_bytes()), 2),
+            _ => (127, len.swap_bytes(), 8),
+        };
+        let (masked, key, key_len) = match mask {
+            Some(key) => (MASK, u32::from_le_bytes(key), 4),
+            None => (0, 0, 0),
+        };
+        let before_key = 2 + extended_len;
+        let bytes = u128::from(u16::from_le_bytes([first, masked | short]))
+            | u128::from(extended) << 16
+            | u128::from(key) << (8 * before_key);
+        EncodedHeader {
+            bytes: bytes.to_le_bytes(),
+            len: before_key + key_len,
+        }
     }
 
     /// The header in parts whose lengths the compiler knows.
@@ -276,6 +288,25 @@ impl First {
         if let Some(key) = mask {
             part(&key);
         }
+    }
+}
+
+/// A header as it stands on the wire, or nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct EncodedHeader {
+    bytes: [u8; 16],
+    len: u8,
+}
+
+impl EncodedHeader {
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        usize::from(self.len)
+    }
+
+    #[inline]
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        self.bytes.get(..self.len()).unwrap_or_default()
     }
 }
 
@@ -360,11 +391,10 @@ impl fmt::Debug for Frame {
 
 /// A whole frame, without a mask.
 pub(crate) fn encode(first: First, payload: &[u8]) -> Bytes {
-    let (header, len) = first.encoded(None, payload.len() as u64);
-    let header = header.get(..len).unwrap_or_default();
+    let header = first.encoded(None, payload.len() as u64);
     // As much as it takes: what has room left would be reallocated, or boxed once more.
-    let mut bytes = Vec::with_capacity(len + payload.len());
-    bytes.extend_from_slice(header);
+    let mut bytes = Vec::with_capacity(header.len() + payload.len());
+    bytes.extend_from_slice(header.as_slice());
     extend(&mut bytes, payload);
     bytes.into()
 }
@@ -408,8 +438,8 @@ mod tests {
             let mut bytes = Vec::new();
             header.encode(&mut bytes);
             let encoded = bytes.len();
-            let (array, len) = header.first().encoded(header.mask, header.len);
-            prop_assert_eq!(&array[..len], &bytes);
+            let value = header.first().encoded(header.mask, header.len);
+            prop_assert_eq!(value.as_slice(), &bytes);
             // RFC 6455 §5.2: the shortest form.
             let extended = match header.len {
                 0..126 => 0,

@@ -6,13 +6,14 @@ use alloc::vec::Vec;
 use chacha20::ChaCha12Rng;
 use chacha20::rand_core::{Rng, SeedableRng};
 
-use crate::utf8::COPY_PIECE;
-
 /// A masking key, as it stands in the frame header.
 pub(crate) type Key = [u8; 4];
 
 /// From here on the widest vectors pay: to ask for them and to call costs about 5 ns.
 const LONG: usize = 512;
+
+/// What is masked in registers, and then appended: half of those that AVX2 has.
+type Block = [u8; 256];
 
 /// Masks or unmasks `payload`, whose first byte meets the first byte of `key`.
 #[inline]
@@ -47,7 +48,8 @@ pub(crate) fn copy_text(to: &mut [u8], from: &[u8], key: Key) -> bool {
 
 /// For what the whole build is compiled for.
 mod narrow {
-    use super::{Key, advance};
+    use super::{Block, Key, advance};
+    use alloc::vec::Vec;
 
     const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
 
@@ -112,6 +114,18 @@ mod narrow {
         seen & HIGH_BITS == 0
     }
 
+    #[inline(always)]
+    pub(super) fn append(out: &mut Vec<u8>, blocks: &[Block], key: Key) {
+        let wide = widen(key);
+        for block in blocks {
+            let mut block = *block;
+            for word in block.as_chunks_mut::<8>().0 {
+                *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
+            }
+            out.extend_from_slice(&block);
+        }
+    }
+
     #[inline]
     fn widen(key: Key) -> u64 {
         let half = u64::from(u32::from_ne_bytes(key));
@@ -122,7 +136,8 @@ mod narrow {
 /// The same loops compiled for what the processor turns out to have.
 #[cfg(feature = "std")]
 mod wide {
-    use super::{Key, advance, narrow};
+    use super::{Block, Key, advance, narrow};
+    use alloc::vec::Vec;
     use fearless_simd::{Level, dispatch};
     use std::sync::OnceLock;
 
@@ -154,6 +169,11 @@ mod wide {
         is_ascii & dispatch!(level(), _ => narrow::copy_text(to_aligned, rest, next))
     }
 
+    #[inline(never)]
+    pub(super) fn append(out: &mut Vec<u8>, blocks: &[Block], key: Key) {
+        dispatch!(level(), _ => narrow::append(out, blocks, key));
+    }
+
     /// How many bytes come before the first that is aligned.
     fn odd(bytes: &[u8]) -> usize {
         bytes.as_ptr().align_offset(ALIGNMENT).min(bytes.len())
@@ -172,12 +192,26 @@ pub(crate) fn block<const WORDS: usize>(from: &[[u8; 8]; WORDS], key: Key) -> [u
 #[inline]
 pub(crate) fn append(out: &mut Vec<u8>, payload: &[u8], key: Key) {
     out.reserve(payload.len());
-    // In pieces, so that the zeros are overwritten while they are in the nearest cache.
-    for piece in payload.chunks(COPY_PIECE) {
-        let start = out.len();
-        out.resize(start + piece.len(), 0);
-        copy(out.get_mut(start..).unwrap_or_default(), piece, key);
-    }
+    let rest = if payload.len() < LONG {
+        payload
+    } else {
+        append_blocks(out, payload, key)
+    };
+    let start = out.len();
+    out.resize(start + rest.len(), 0);
+    narrow::copy_text(out.get_mut(start..).unwrap_or_default(), rest, key);
+}
+
+/// Appends all whole blocks, and returns what is left of `payload`.
+///
+/// There are no zeros to be written first, as there must be where a slice is filled.
+fn append_blocks<'p>(out: &mut Vec<u8>, payload: &'p [u8], key: Key) -> &'p [u8] {
+    let (blocks, rest) = payload.as_chunks();
+    #[cfg(feature = "std")]
+    wide::append(out, blocks, key);
+    #[cfg(not(feature = "std"))]
+    narrow::append(out, blocks, key);
+    rest
 }
 
 /// The key for what follows after `len` masked bytes.
@@ -271,7 +305,11 @@ mod tests {
             let mut copied = alloc::vec![7; around.len()];
             let is_ascii = copy_text(&mut copied[place.clone()], &payload, key);
             prop_assert_eq!(is_ascii, expected.is_ascii());
-            prop_assert_eq!(copied, around);
+            prop_assert_eq!(&copied, &around);
+
+            copied.truncate(at);
+            append(&mut copied, &payload, key);
+            prop_assert_eq!(&copied, &around[..place.end]);
         }
 
         #[test]

@@ -18,8 +18,9 @@ const RECORD: usize = 17 << 10;
 /// Reads one behind the other while each cuts a frame; then what was answered has its turn.
 const AHEAD: usize = 4;
 
-/// An output buffer that has grown beyond this is not kept for others.
-const OUTPUT_MAX: usize = 64 << 10;
+/// An output buffer that has grown beyond this is not kept for others. What gathers up to the
+/// soft mark takes some 80 KiB.
+const OUTPUT_MAX: usize = 128 << 10;
 
 thread_local! {
     static INPUT_SPARE: Cell<Option<ReadBuffer>> = const { Cell::new(None) };

@@ -1,32 +1,32 @@
 //! The sending half of a connection.
 
+mod backlog;
 #[cfg(feature = "deflate")]
 mod compress;
+mod gate;
 mod lifecycle;
+mod output;
+mod put;
 mod queue;
 
 use alloc::boxed::Box;
 use core::fmt;
 
-use bytes::Bytes;
-
-pub use self::queue::{Output, OutputBuffer};
-use self::queue::{Queue, SEGMENT, append_masked, encode_masked};
+use self::gate::Gate;
+pub use self::output::Output;
+pub use self::queue::OutputBuffer;
+use self::queue::Queue;
 use crate::close::machine::{Action, Occurrence, State};
 use crate::close::{Cause, CloseCode, Closed, Initiator};
 use crate::config::{Delivery, SharedConfig};
 use crate::connection::Role;
 #[cfg(feature = "deflate")]
 use crate::deflate::Deflater;
-use crate::frame::{First, Frame, Header, MAX_CONTROL, Opcode};
-use crate::mask::{Key, Keys, Seed};
-use crate::message::{Inline, MessageKind, Outgoing, Payload};
+use crate::frame::{First, Frame, MAX_CONTROL, Opcode};
+use crate::mask::{Keys, Seed};
+use crate::message::{MessageKind, Outgoing, Payload};
 use crate::time::Time;
 use crate::timer::{Timer, Timers};
-
-/// Payloads above this size are queued by reference: copying them would cost more
-/// than one more slice in a vectored write.
-const BY_REFERENCE: usize = 4096;
 
 /// The sending half of a [`Connection`](crate::Connection), with its close machine.
 ///
@@ -90,50 +90,6 @@ impl Stream {
             Self::FIRST_BINARY => Opcode::Binary,
             _ => Opcode::Continuation,
         }
-    }
-}
-
-/// Why a received message cannot take the shortest path, and what is not a reason.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Gate(u8);
-
-impl Gate {
-    /// The application does not want input.
-    const PAUSED: u8 = 1;
-    /// Output above the soft mark waits.
-    const FULL: u8 = 2;
-    /// Closing or later.
-    const CLOSING: u8 = 4;
-    /// Settings that look at each message: pieces, or an idle deadline.
-    const SETTINGS: u8 = 8;
-    const OBSTACLES: u8 = Self::PAUSED | Self::FULL | Self::CLOSING | Self::SETTINGS;
-    /// Output never holds input back.
-    const DUPLEX: u8 = 16;
-    /// A Ping is out, and nothing has come since.
-    const AWAITING_PONG: u8 = 32;
-    /// Receiving was paused when the Ping went out or after it, so its answer may be late.
-    /// Means nothing before a Ping, which sets it anew.
-    const FORGIVING: u8 = 64;
-
-    #[inline]
-    pub(crate) fn is_clear(self) -> bool {
-        self.0 & Self::OBSTACLES == 0
-    }
-
-    /// The pong deadline does not count when it is next reached.
-    pub(crate) fn forgive(&mut self) {
-        self.set(Self::FORGIVING, true);
-    }
-
-    /// Whether receiving waits for the application or for the peer to take output.
-    #[inline]
-    pub(crate) fn is_paused(self) -> bool {
-        self.0 & (Self::PAUSED | Self::FULL) != 0
-    }
-
-    #[inline]
-    fn set(&mut self, bit: u8, on: bool) {
-        self.0 = if on { self.0 | bit } else { self.0 & !bit };
     }
 }
 
@@ -416,108 +372,6 @@ impl Sender {
         }
     }
 
-    #[inline(always)]
-    fn put_encoded(&mut self, frame: &Bytes) {
-        let len = if frame.len() <= BY_REFERENCE {
-            self.queue.append(|tail| tail.extend_from_slice(frame))
-        } else {
-            self.queue.push_encoded(frame.clone());
-            self.queue.len()
-        };
-        self.queued(len);
-    }
-
-    /// RFC 6455 §5.3: a client masks each frame with a new key, and a server none.
-    #[inline]
-    fn next_key(&mut self) -> Option<Key> {
-        let keys = self.rare.as_mut()?.keys.as_mut()?;
-        Some(keys.next_key())
-    }
-
-    #[inline(always)]
-    fn put(&mut self, first: First, payload: Payload<'_>) {
-        if let Payload::Inline(inline) = &payload
-            && self.flags & CLIENT == 0
-        {
-            return self.put_inline(first, inline);
-        }
-        let bytes = payload.as_slice();
-        if bytes.len() > BY_REFERENCE {
-            return self.put_large(first, payload);
-        }
-        self.put_copy(first, bytes);
-    }
-
-    /// Appends all words that there is room for in place, and lets go of what is too much:
-    /// how many they are the compiler knows, and writes them from where they are.
-    #[inline(always)]
-    fn put_inline(&mut self, first: First, inline: &Inline) {
-        let len = inline.len();
-        let len = self.queue.append(|tail| {
-            tail.reserve(size_of::<Inline>() + Header::MAX_ENCODED);
-            first.encode_short(len, tail);
-            let end = tail.len() + len;
-            for word in inline.words() {
-                tail.extend_from_slice(&word);
-            }
-            tail.truncate(end);
-        });
-        self.queued(len);
-    }
-
-    #[inline(never)]
-    fn put_copy(&mut self, first: First, bytes: &[u8]) {
-        let key = self.next_key();
-        let len = self.queue.append(|tail| {
-            tail.reserve(bytes.len() + Header::MAX_ENCODED);
-            first.encode(key, bytes.len() as u64, tail);
-            append_masked(tail, key, bytes);
-        });
-        self.queued(len);
-    }
-
-    #[inline(never)]
-    fn put_large(&mut self, first: First, payload: Payload<'_>) {
-        if let Payload::Lent(bytes) = payload
-            && bytes.len() <= SEGMENT
-            && self.flags & CLIENT == 0
-            && self.queue.is_empty()
-        {
-            // It must be copied anyway: to where there is room already. Behind others it would
-            // make a segment too long for what overtakes.
-            return self.put_copy(first, bytes);
-        }
-        let key = self.next_key();
-        self.queue.push(first, key, masked_segment(payload, key));
-        self.queued(self.queue.len());
-    }
-
-    fn put_close(&mut self, code: CloseCode, reason: &str) {
-        let mut payload = [0; MAX_CONTROL];
-        let len = match code {
-            CloseCode::NO_STATUS => 0,
-            _ => 2 + reason.len().min(MAX_CONTROL - 2),
-        };
-        let bytes = code
-            .as_u16()
-            .to_be_bytes()
-            .into_iter()
-            .chain(reason.bytes());
-        payload
-            .iter_mut()
-            .zip(bytes)
-            .for_each(|(to, from)| *to = from);
-        let key = self.next_key();
-        let payload = payload.get(..len).unwrap_or_default();
-        self.queue
-            .append(|tail| encode_masked(tail, Opcode::Close, key, payload));
-    }
-
-    fn put_urgent(&mut self, opcode: Opcode, payload: &[u8]) {
-        let key = self.next_key();
-        self.queue.push_urgent(opcode, key, payload);
-    }
-
     fn fragment(&mut self, fragment: &[u8], fin: bool) -> Result<(), SendError> {
         if self.flags & FRAGMENTING == 0 {
             return Err(self.refusal().unwrap_or(SendError::Fragmenting));
@@ -581,27 +435,6 @@ impl fmt::Debug for Sender {
             .field("buffered", &self.buffered())
             .finish_non_exhaustive()
     }
-}
-
-/// A payload as a segment of its own, masked in place where nobody else holds it.
-fn masked_segment(payload: Payload<'_>, key: Option<Key>) -> Bytes {
-    match (payload, key) {
-        (Payload::Owned(bytes), None) => bytes,
-        (Payload::Owned(bytes), Some(key)) => match bytes.try_into_mut() {
-            Ok(mut bytes) => {
-                crate::mask::apply(&mut bytes, key);
-                bytes.freeze()
-            }
-            Err(shared) => copied(&shared, Some(key)),
-        },
-        (payload, key) => copied(payload.as_slice(), key),
-    }
-}
-
-fn copied(payload: &[u8], key: Option<Key>) -> Bytes {
-    let mut copy = alloc::vec::Vec::with_capacity(payload.len());
-    append_masked(&mut copy, key, payload);
-    copy.into()
 }
 
 /// What the transport must do next.

@@ -1,5 +1,6 @@
 //! Output: the order of the wire, whatever is written at a time.
 
+use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
@@ -7,9 +8,24 @@ use crate::{MessageKind, Outgoing, OutputBuffer, OwnedMessage};
 
 #[derive(Clone, Debug)]
 enum Act {
-    Send(usize),
+    Send(usize, Payload),
     Ping(u8),
     Write(usize),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Payload {
+    Lent,
+    Owned,
+    Shared,
+}
+
+fn payload() -> impl Strategy<Value = Payload> {
+    prop_oneof![
+        Just(Payload::Lent),
+        Just(Payload::Owned),
+        Just(Payload::Shared)
+    ]
 }
 
 proptest! {
@@ -18,7 +34,8 @@ proptest! {
         role in prop_oneof![Just(Role::Server), Just(Role::Client)],
         acts in proptest::collection::vec(
             prop_oneof![
-                3 => prop_oneof![0_usize..200, 3000_usize..20_000].prop_map(Act::Send),
+                3 => (prop_oneof![0_usize..200, 3000_usize..20_000], payload())
+                    .prop_map(|(len, payload)| Act::Send(len, payload)),
                 1 => any::<u8>().prop_map(Act::Ping),
                 4 => prop_oneof![0_usize..10, 0_usize..30_000].prop_map(Act::Write),
             ],
@@ -30,9 +47,17 @@ proptest! {
         let mut pings = Vec::new();
         for (number, act) in acts.into_iter().enumerate() {
             match act {
-                Act::Send(len) => {
+                Act::Send(len, how) => {
                     let payload = alloc::vec![number as u8; len];
-                    bench.connection.sender().send(&payload[..]).expect("below the mark");
+                    let shared = Bytes::from(payload.clone());
+                    let sender = bench.connection.sender();
+                    let queued = match how {
+                        Payload::Lent => sender.send(&payload[..]),
+                        Payload::Owned => sender.send(payload.clone()),
+                        Payload::Shared => sender.send(shared.clone()),
+                    };
+                    queued.expect("below the mark");
+                    prop_assert_eq!(&shared, &payload, "it is another's as well");
                     sent.push(payload);
                 }
                 Act::Ping(byte) => {
@@ -99,20 +124,87 @@ fn a_message_that_was_taken_out_is_sent_whole() {
 }
 
 #[test]
-fn a_large_answer_that_is_lent_leaves_in_one_slice_if_nothing_is_before_it() {
+fn a_large_payload_that_is_copied_goes_behind_little_and_not_behind_much() {
     let payload = [7; 16 << 10];
-    for (before, slices) in [(0, 1), (1, 3)] {
-        let mut bench = Bench::new(Role::Server);
-        for _ in 0..before {
-            bench.connection.sender().send("before").expect("open");
+    for role in [Role::Server, Role::Client] {
+        for (before, slices) in [(0, 1), (1, 1), (4000, 1), (4200, 2)] {
+            let mut bench = Bench::new(role);
+            let sender = bench.connection.sender();
+            while sender.buffered() < before {
+                sender.send("before").expect("open");
+            }
+            sender.send(&payload[..]).expect("open");
+            let Some(Transmit::Write(output)) = bench.connection.poll_transmit() else {
+                panic!("nothing to write")
+            };
+            assert_eq!(output.slices().count(), slices, "{before}");
+            let frames = bench.frames();
+            assert_eq!(frames.last(), Some(&(Opcode::Binary, payload.to_vec())));
         }
-        bench.connection.sender().send(&payload[..]).expect("open");
+    }
+}
+
+#[test]
+fn a_client_masks_in_place_only_what_nobody_else_holds() {
+    for (others, in_place) in [(0, true), (1, false)] {
+        let mut bench = Bench::new(Role::Client);
+        let payload = Bytes::from(alloc::vec![9; 20_000]);
+        let place = payload.as_ptr();
+        let others = alloc::vec![payload.clone(); others];
+        bench.connection.sender().send(payload).expect("open");
         let Some(Transmit::Write(output)) = bench.connection.poll_transmit() else {
-            panic!("nothing to write")
+            panic!("no output")
         };
-        assert_eq!(output.slices().count(), slices);
-        let frames = bench.frames();
-        assert_eq!(frames.last(), Some(&(Opcode::Binary, payload.to_vec())));
+        let is_there = output.slices().any(|slice| slice.as_ptr() == place);
+        assert_eq!(is_there, in_place);
+        assert!(others.iter().all(|other| other == &[9; 20_000][..]));
+        assert_eq!(bench.frames(), [(Opcode::Binary, alloc::vec![9; 20_000])]);
+    }
+}
+
+/// Where the segments lie that four messages make, which are then written.
+fn places(bench: &mut Bench) -> Vec<*const u8> {
+    for _ in 0..4 {
+        let sender = bench.connection.sender();
+        sender.send(&[7; 16 << 10][..]).expect("open");
+    }
+    let Some(Transmit::Write(output)) = bench.connection.poll_transmit() else {
+        panic!("no output")
+    };
+    let mut places: Vec<_> = output.slices().map(<[u8]>::as_ptr).collect();
+    places.sort_unstable();
+    bench.output();
+    places
+}
+
+#[test]
+fn the_next_segments_lie_where_those_lay_that_are_written() {
+    let mut bench = Bench::new(Role::Server);
+    let first = places(&mut bench);
+    assert_eq!(first.len(), 4);
+    assert_eq!(places(&mut bench), first);
+    // Another connection has them with the buffer.
+    let buffer = bench.connection.reclaim().expect("nothing is in it");
+    assert!(buffer.capacity() >= 4 * (16 << 10));
+    let mut other = Bench::new(Role::Client);
+    other.connection.lend(buffer);
+    assert_eq!(places(&mut other), first);
+}
+
+#[test]
+fn what_waits_for_a_slow_peer_keeps_no_empty_buffers() {
+    let large = alloc::vec![7; 16 << 10];
+    let waiting: [&[&[u8]]; 2] = [&[b"small"], &[&large, &large]];
+    for messages in waiting {
+        let mut bench = Bench::new(Role::Server);
+        places(&mut bench);
+        for message in messages {
+            bench.connection.sender().send(*message).expect("open");
+        }
+        bench.connection.handle_written(1, bench.now);
+        bench.output();
+        let buffer = bench.connection.reclaim().expect("nothing is in it");
+        assert!(buffer.capacity() < (messages.len() + 1) * (16 << 10));
     }
 }
 
@@ -126,7 +218,7 @@ fn small_frames_leave_in_one_slice_and_large_payloads_by_reference() {
         panic!("no output")
     };
     assert!(output.is_single());
-    let large = bytes::Bytes::from(alloc::vec![9; 10_000]);
+    let large = Bytes::from(alloc::vec![9; 10_000]);
     let place = large.as_ptr();
     bench.connection.sender().send(large).expect("open");
     let Some(Transmit::Write(output)) = bench.connection.poll_transmit() else {
