@@ -47,13 +47,13 @@ pub fn receive<E: Endpoint>(
 ) -> Poll<Option<E::Item>> {
     with(&INPUT_SPARE, ReadBuffer::default, |buffer| {
         for made in 0..AHEAD {
-            let read = read(buffer.target());
+            let read = read(buffer.target_for(endpoint));
             let Poll::Ready(Ok(n @ 1..)) = read else {
                 let item = buffer.give_rest(endpoint, now);
                 match read {
                     Poll::Ready(Err(_)) => endpoint.handle_error(now),
                     // The transport will say the same again.
-                    _ if made > 0 => {}
+                    _ if made > 0 || item.is_some() => {}
                     Poll::Ready(Ok(_)) => endpoint.handle_eof(now),
                     Poll::Pending => return Poll::Pending,
                 }

@@ -16,6 +16,8 @@ pub struct Input<'b> {
     longest: usize,
     /// How long the one is that stays.
     whole: usize,
+    /// What remains behind an item may stay, too: it is taken with the buffer.
+    is_taken: bool,
 }
 
 /// The beginning of a frame at the end of an [`Input`].
@@ -53,6 +55,7 @@ impl<'b> Input<'b> {
             fresh,
             longest,
             whole: 0,
+            is_taken: false,
         }
     }
 
@@ -65,6 +68,7 @@ impl<'b> Input<'b> {
             fresh: false,
             longest: 0,
             whole: 0,
+            is_taken: false,
         }
     }
 
@@ -77,7 +81,29 @@ impl<'b> Input<'b> {
             fresh: false,
             longest: 0,
             whole: 0,
+            is_taken: false,
         }
+    }
+
+    /// The same, of which a cut frame may stay that is no longer than this.
+    #[inline]
+    pub(crate) fn within(self, longest: usize) -> Self {
+        Self { longest, ..self }
+    }
+
+    /// The same, of which [`Endpoint::hold`](crate::Endpoint::hold) takes the rest.
+    #[inline]
+    pub(super) fn taken(self) -> Self {
+        Self {
+            is_taken: true,
+            ..self
+        }
+    }
+
+    /// Whether what remains behind an item may stay: it is taken with its buffer.
+    #[inline]
+    pub(crate) fn is_taken(&self) -> bool {
+        self.is_taken
     }
 
     /// What is not used up.

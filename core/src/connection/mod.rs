@@ -175,6 +175,19 @@ impl Connection {
         Some((event, &mut self.sender))
     }
 
+    /// The next message, to be kept, if it is one that lies whole in `input`, as most do.
+    ///
+    /// For whoever keeps each message: it loses its mask on the way into an allocation of its
+    /// own, where [`into_owned`](Message::into_owned) copies what has lost it before. `None`
+    /// says only that [`poll_event`](Self::poll_event) is to be asked.
+    #[inline(always)]
+    pub fn poll_owned(&mut self, input: &mut Input<'_>, now: Time) -> Option<OwnedMessage> {
+        if input.take_fresh() {
+            self.sender.touch(now);
+        }
+        self.poll_whole(input)
+    }
+
     /// The next message, if it is one that takes the shortest path, which needs no time.
     ///
     /// `None` leaves the input as it was, for [`poll_event`](Self::poll_event).
@@ -194,16 +207,16 @@ impl Connection {
             input.skip(header + len);
             return Some(message);
         }
+        if kind == MessageKind::Binary {
+            let message = OwnedMessage::unmasked_binary(payload.get(..len)?, key);
+            input.skip(header + len);
+            return Some(message);
+        }
         let start = input.consumed();
         input.skip(header);
         input.take_unmasked(len, key);
-        match kind {
-            MessageKind::Binary => return Some(input.last(len).into()),
-            MessageKind::Text => {
-                if let Ok(text) = simdutf8::basic::from_utf8(input.last(len)) {
-                    return Some(text.into());
-                }
-            }
+        if let Ok(text) = simdutf8::basic::from_utf8(input.last(len)) {
+            return Some(text.into());
         }
         // What follows from this violation begins with a deadline.
         input.mask_again(len, key);

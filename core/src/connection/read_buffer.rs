@@ -5,6 +5,7 @@ use alloc::vec;
 use core::ops::Range;
 
 use super::input::{Cut, Input};
+use crate::buffers;
 use crate::endpoint::Endpoint;
 use crate::time::Time;
 
@@ -14,11 +15,15 @@ use crate::time::Time;
 /// it is, and the next read goes behind it, so that a message that comes with two reads
 /// is lent like any other, and not put together in a buffer of its own.
 ///
-/// Read into [`target`](Self::target) and [`give`](Self::give) an endpoint what came. While
+/// Read into [`target_for`](Self::target_for) and [`give`](Self::give) an endpoint what came. While
 /// something [`is_kept`](Self::is_kept) the buffer belongs to that endpoint: read again at
 /// once, or [`give_rest`](Self::give_rest). Do the latter as well before the end of its bytes
 /// or an error, and when it does not want input any more. Before you wait write what it has
 /// answered: messages may have come before the beginning that is kept.
+///
+/// An endpoint of owned messages takes the bytes themselves if much is left of a read behind
+/// the first of them, and the thread has them back when all is used up. Meanwhile there are
+/// others, if they are needed.
 ///
 /// ```
 /// use sockeye_core::{Connection, Messages, ReadBuffer, SharedConfig, Time};
@@ -28,16 +33,17 @@ use crate::time::Time;
 /// let mut buffer = ReadBuffer::default();
 /// // A Ping, in two reads.
 /// for read in [&[0x89, 0x82, 0, 0][..], &[0, 0, b'h', b'i']] {
-///     buffer.target()[..read.len()].copy_from_slice(read);
+///     buffer.target_for(&mut messages)[..read.len()].copy_from_slice(read);
 ///     let item = buffer.give(read.len(), &mut messages, Time::ZERO);
 ///     assert_eq!(item.is_none(), buffer.is_kept());
 /// }
 /// ```
 ///
-/// For a bare connection there are [`input`](Self::input), [`keep`](Self::keep), each time
+/// For a bare connection there are [`target`](Self::target), [`input`](Self::input), [`keep`](Self::keep), each time
 /// with what it has cut, and [`rest`](Self::rest).
 #[derive(Debug)]
 pub struct ReadBuffer {
+    /// None while an endpoint has them.
     bytes: Box<[u8]>,
     /// The beginning of a frame.
     kept: Range<usize>,
@@ -69,16 +75,30 @@ impl ReadBuffer {
     pub fn new(read: usize) -> Self {
         let read = read.max(1);
         Self {
-            bytes: vec![0; 2 * read].into_boxed_slice(),
+            bytes: Box::default(),
             kept: 0..0,
             read,
         }
     }
 
-    /// Where the next read goes.
+    /// Where the next read for `endpoint` goes: behind what it holds of a frame that was cut,
+    /// if it had taken the bytes of the last one.
+    #[must_use]
+    #[inline]
+    pub fn target_for<E: Endpoint>(&mut self, endpoint: &mut E) -> &mut [u8] {
+        if let Some((bytes, end, cut)) = endpoint.give_back() {
+            self.take_back(bytes, end, cut);
+        }
+        self.target()
+    }
+
+    /// Where the next read goes, for a bare connection.
     #[must_use]
     #[inline]
     pub fn target(&mut self) -> &mut [u8] {
+        if self.bytes.is_empty() {
+            self.bytes = Self::bytes(2 * self.read);
+        }
         let start = self.kept.end;
         let end = self.bytes.len().min(start + self.read);
         self.bytes.get_mut(start..end).unwrap_or_default()
@@ -88,10 +108,12 @@ impl ReadBuffer {
     /// [`target`](Self::target), and keeps what it leaves.
     #[inline]
     pub fn give<E: Endpoint>(&mut self, n: usize, endpoint: &mut E, now: Time) -> Option<E::Item> {
-        let mut input = self.input(n);
+        let mut input = self.input(n).taken();
         let item = endpoint.take_input(&mut input, now);
-        let cut = input.cut();
-        self.keep(cut);
+        match (input.cut(), input.remaining().len()) {
+            (None, rest @ 1..) => self.give_up(rest, endpoint),
+            (cut, _) => self.keep(cut),
+        }
         item
     }
 
@@ -141,6 +163,27 @@ impl ReadBuffer {
     #[inline]
     pub fn is_kept(&self) -> bool {
         !self.kept.is_empty()
+    }
+
+    /// Has `endpoint` hold the last `rest` bytes.
+    #[inline(never)]
+    fn give_up<E: Endpoint>(&mut self, rest: usize, endpoint: &mut E) {
+        let kept = core::mem::take(&mut self.kept);
+        let rest = kept.end.saturating_sub(rest)..kept.end;
+        endpoint.hold(&mut self.bytes, rest);
+    }
+
+    #[inline(never)]
+    fn take_back(&mut self, bytes: Box<[u8]>, end: usize, cut: Cut) {
+        buffers::recycle_read(core::mem::replace(&mut self.bytes, bytes));
+        self.read = self.bytes.len() / 2;
+        self.kept.end = end;
+        self.keep_cut(cut);
+    }
+
+    #[cold]
+    fn bytes(len: usize) -> Box<[u8]> {
+        buffers::take_read(len).unwrap_or_else(|| vec![0; len].into_boxed_slice())
     }
 
     fn keep_cut(&mut self, cut: Cut) {

@@ -65,6 +65,14 @@ impl OwnedMessage {
     }
 }
 
+impl OwnedMessage {
+    /// A binary message that is not short, of all of `masked`.
+    #[inline(never)]
+    pub(crate) fn unmasked_binary(masked: &[u8], key: Key) -> Self {
+        Self::Binary(OwnedBinary::copied(mask::to_vec(masked, key)))
+    }
+}
+
 impl From<&str> for OwnedMessage {
     fn from(text: &str) -> Self {
         Self::Text(text.into())
@@ -240,14 +248,22 @@ impl fmt::Debug for OwnedText {
 
 /// The bytes of an [`OwnedMessage`]. Dereferences to `[u8]`; up to 31 bytes are
 /// stored without an allocation.
+///
+/// Clones share what they hold if that is more than 4 KiB, or if it came from a `Vec` or
+/// [`Bytes`].
 #[derive(Clone)]
 pub struct OwnedBinary(pub(super) BinaryStorage);
 
 #[derive(Clone)]
 pub(super) enum BinaryStorage {
     Inline(Inline),
-    Heap(Bytes),
+    /// Too short to be worth what sharing costs.
+    Heap(Vec<u8>),
+    Shared(Bytes),
 }
+
+/// Copies of more than this are stored so that they can be shared.
+const UNSHARED: usize = 4 << 10;
 
 impl OwnedBinary {
     /// The bytes.
@@ -257,28 +273,37 @@ impl OwnedBinary {
         match &self.0 {
             BinaryStorage::Inline(inline) => inline.as_slice(),
             BinaryStorage::Heap(bytes) => bytes,
+            BinaryStorage::Shared(bytes) => bytes,
         }
+    }
+
+    fn copied(bytes: Vec<u8>) -> Self {
+        Self(if bytes.len() <= UNSHARED {
+            BinaryStorage::Heap(bytes)
+        } else {
+            BinaryStorage::Shared(bytes.into())
+        })
     }
 }
 
 impl From<&[u8]> for OwnedBinary {
     fn from(bytes: &[u8]) -> Self {
-        Self(match Inline::new(bytes) {
-            Some(inline) => BinaryStorage::Inline(inline),
-            None => BinaryStorage::Heap(Bytes::copy_from_slice(bytes)),
-        })
+        match Inline::new(bytes) {
+            Some(inline) => Self(BinaryStorage::Inline(inline)),
+            None => Self::copied(bytes.into()),
+        }
     }
 }
 
 impl From<Vec<u8>> for OwnedBinary {
     fn from(bytes: Vec<u8>) -> Self {
-        Self(BinaryStorage::Heap(bytes.into()))
+        Self(BinaryStorage::Shared(bytes.into()))
     }
 }
 
 impl From<Bytes> for OwnedBinary {
     fn from(bytes: Bytes) -> Self {
-        Self(BinaryStorage::Heap(bytes))
+        Self(BinaryStorage::Shared(bytes))
     }
 }
 
@@ -286,7 +311,8 @@ impl From<OwnedBinary> for Bytes {
     fn from(binary: OwnedBinary) -> Self {
         match binary.0 {
             BinaryStorage::Inline(inline) => Self::copy_from_slice(inline.as_slice()),
-            BinaryStorage::Heap(bytes) => bytes,
+            BinaryStorage::Heap(bytes) => bytes.into(),
+            BinaryStorage::Shared(bytes) => bytes,
         }
     }
 }
@@ -295,7 +321,8 @@ impl From<OwnedBinary> for Vec<u8> {
     fn from(binary: OwnedBinary) -> Self {
         match binary.0 {
             BinaryStorage::Inline(inline) => inline.as_slice().into(),
-            BinaryStorage::Heap(bytes) => bytes.into(),
+            BinaryStorage::Heap(bytes) => bytes,
+            BinaryStorage::Shared(bytes) => bytes.into(),
         }
     }
 }
