@@ -42,8 +42,8 @@ pub trait Endpoint {
         let _ = (bytes, rest);
     }
 
-    /// Gives bytes back that it took, if only the beginning of a frame is left in them, with
-    /// where they end: more is to be read behind it.
+    /// Gives back what it holds, all of it or a copy, and where that ends, if only the
+    /// beginning of a frame is left: more is to be read behind it.
     fn give_back(&mut self) -> Option<(Box<[u8]>, usize, Cut)> {
         None
     }
@@ -150,7 +150,7 @@ pub struct Messages {
     /// What of it is used up.
     parsed: usize,
     end: usize,
-    /// Of what is a read buffer a cut frame may stay, if it is no longer than this.
+    /// Of what came from a read buffer a cut frame may stay that would fit there.
     longest: usize,
     /// All that is left is the beginning of a frame.
     cut: Option<Cut>,
@@ -193,10 +193,13 @@ impl Messages {
     // Inlined, so that the message goes from the input to where it is used in registers.
     #[inline(always)]
     pub fn poll_held(&mut self) -> Option<OwnedMessage> {
-        let mut input = Input::held(self.held.get_mut(self.parsed..self.end)?);
-        let message = self.connection.poll_whole(&mut input)?;
-        let consumed = input.consumed();
-        self.advance(consumed);
+        let unparsed = self.held.get_mut(self.parsed..self.end)?;
+        let plain = self.connection.plain(unparsed)?;
+        let message = match plain.short(unparsed) {
+            Some(message) => message,
+            None => plain.take(&mut Input::held(unparsed))?,
+        };
+        self.advance(plain.header + plain.len);
         Some(message)
     }
 
@@ -235,7 +238,7 @@ impl Messages {
     #[inline(never)]
     fn let_go(&mut self) {
         let held = core::mem::take(&mut self.held);
-        if self.longest > 0 {
+        if self.longest == held.len() {
             buffers::recycle_read(held);
         }
         self.set_held(Box::default(), 0..0, 0);
@@ -309,6 +312,7 @@ impl Endpoint for Messages {
             self.set_held(core::mem::take(bytes), rest, len);
         } else {
             self.hold_copy(bytes.get(rest).unwrap_or_default());
+            self.longest = len;
         }
     }
 

@@ -15,7 +15,7 @@ use crate::config::SharedConfig;
 use crate::extensions::Extensions;
 use crate::frame::Opcode;
 use crate::mask::Seed;
-use crate::message::{Binary, Chunk, Lent, Message, MessageKind, OwnedMessage, Text};
+use crate::message::{Binary, Chunk, Lent, Message, OwnedMessage, Text};
 use crate::receive::{Plain, Receiver, Step, What};
 use crate::send::{OutputBuffer, Sender, Transmit};
 use crate::time::Time;
@@ -185,43 +185,26 @@ impl Connection {
         if input.take_fresh() {
             self.sender.touch(now);
         }
-        self.poll_whole(input)
+        let bytes = input.rest()?;
+        let plain = self.plain(bytes)?;
+        match plain.short(bytes) {
+            Some(message) => {
+                input.skip(plain.header + plain.len);
+                Some(message)
+            }
+            None => plain.take(input),
+        }
     }
 
-    /// The next message, if it is one that takes the shortest path, which needs no time.
-    ///
-    /// `None` leaves the input as it was, for [`poll_event`](Self::poll_event).
+    /// What `bytes` begin with, if it is a message that takes the shortest path, which needs
+    /// no time.
     #[inline(always)]
-    pub(crate) fn poll_whole(&mut self, input: &mut Input<'_>) -> Option<OwnedMessage> {
-        if !self.sender.gate.is_clear() {
-            return None;
+    pub(crate) fn plain(&self, bytes: &[u8]) -> Option<Plain> {
+        if self.sender.gate.is_clear() {
+            self.receiver.plain(bytes)
+        } else {
+            None
         }
-        let Plain {
-            kind,
-            header,
-            key,
-            len,
-        } = self.receiver.plain(input.rest()?)?;
-        let payload = input.remaining().get(header..)?;
-        if let Some(message) = OwnedMessage::unmasked(kind, payload, len, key) {
-            input.skip(header + len);
-            return Some(message);
-        }
-        if kind == MessageKind::Binary {
-            let message = OwnedMessage::unmasked_binary(payload.get(..len)?, key);
-            input.skip(header + len);
-            return Some(message);
-        }
-        let start = input.consumed();
-        input.skip(header);
-        input.take_unmasked(len, key);
-        if let Ok(text) = simdutf8::basic::from_utf8(input.last(len)) {
-            return Some(text.into());
-        }
-        // What follows from this violation begins with a deadline.
-        input.mask_again(len, key);
-        input.return_to(start);
-        None
     }
 
     /// See [`Receiver::may_be_whole`].

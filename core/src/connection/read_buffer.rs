@@ -175,9 +175,17 @@ impl ReadBuffer {
 
     #[inline(never)]
     fn take_back(&mut self, bytes: Box<[u8]>, end: usize, cut: Cut) {
-        buffers::recycle_read(core::mem::replace(&mut self.bytes, bytes));
-        self.read = self.bytes.len() / 2;
-        self.kept.end = end;
+        if bytes.len() == 2 * self.read {
+            buffers::recycle_read(core::mem::replace(&mut self.bytes, bytes));
+            self.kept.end = end;
+        } else {
+            // A copy. What is left of a read fits one.
+            let rest = bytes.get(end - cut.len..end).unwrap_or_default();
+            if let Some(place) = self.target().get_mut(..rest.len()) {
+                place.copy_from_slice(rest);
+            }
+            self.kept.end = rest.len();
+        }
         self.keep_cut(cut);
     }
 

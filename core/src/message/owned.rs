@@ -67,9 +67,18 @@ impl OwnedMessage {
 
 impl OwnedMessage {
     /// A binary message that is not short, of all of `masked`.
-    #[inline(never)]
+    #[inline(always)]
     pub(crate) fn unmasked_binary(masked: &[u8], key: Key) -> Self {
-        Self::Binary(OwnedBinary::copied(mask::to_vec(masked, key)))
+        #[inline(never)]
+        fn shared(masked: &[u8], key: Key) -> Bytes {
+            mask::to_vec(masked, key).into()
+        }
+
+        Self::Binary(OwnedBinary(if masked.len() <= UNSHARED {
+            BinaryStorage::Heap(mask::to_vec(masked, key))
+        } else {
+            BinaryStorage::Shared(shared(masked, key))
+        }))
     }
 }
 
@@ -276,22 +285,15 @@ impl OwnedBinary {
             BinaryStorage::Shared(bytes) => bytes,
         }
     }
-
-    fn copied(bytes: Vec<u8>) -> Self {
-        Self(if bytes.len() <= UNSHARED {
-            BinaryStorage::Heap(bytes)
-        } else {
-            BinaryStorage::Shared(bytes.into())
-        })
-    }
 }
 
 impl From<&[u8]> for OwnedBinary {
     fn from(bytes: &[u8]) -> Self {
-        match Inline::new(bytes) {
-            Some(inline) => Self(BinaryStorage::Inline(inline)),
-            None => Self::copied(bytes.into()),
-        }
+        Self(match Inline::new(bytes) {
+            Some(inline) => BinaryStorage::Inline(inline),
+            None if bytes.len() <= UNSHARED => BinaryStorage::Heap(bytes.into()),
+            None => BinaryStorage::Shared(Bytes::copy_from_slice(bytes)),
+        })
     }
 }
 

@@ -21,7 +21,7 @@ use crate::connection::{Input, Role};
 use crate::deflate::Window;
 use crate::frame::{Header, MASK, MAX_CONTROL, Opcode, Rsv1};
 use crate::mask::{self, Key};
-use crate::message::{Lent, MessageKind};
+use crate::message::{Lent, MessageKind, OwnedMessage};
 
 /// What one step over the input found.
 ///
@@ -145,6 +145,45 @@ pub(crate) struct Plain {
     /// Zero if the payload is not masked.
     pub(crate) key: Key,
     pub(crate) len: usize,
+}
+
+impl Plain {
+    /// The message, if it is short and `bytes`, which begin with it, go on for long enough:
+    /// it comes in registers then.
+    #[inline(always)]
+    pub(crate) fn short(&self, bytes: &[u8]) -> Option<OwnedMessage> {
+        let payload = bytes.get(self.header..)?;
+        OwnedMessage::unmasked(self.kind, payload, self.len, self.key)
+    }
+
+    /// Takes any other, with which `input` begins. None: it is no text, and still there.
+    // Calls give what is on the heap, and never the message: that would have to move then, in
+    // other pieces than a short one was stored in.
+    #[inline(always)]
+    pub(crate) fn take(&self, input: &mut Input<'_>) -> Option<OwnedMessage> {
+        match self.kind {
+            MessageKind::Binary => {
+                input.skip(self.header);
+                let masked = input.take(self.len);
+                Some(OwnedMessage::unmasked_binary(masked, self.key))
+            }
+            MessageKind::Text => Some(self.take_text(input)?.into()),
+        }
+    }
+
+    #[inline(never)]
+    fn take_text(&self, input: &mut Input<'_>) -> Option<String> {
+        let start = input.consumed();
+        input.skip(self.header);
+        input.take_unmasked(self.len, self.key);
+        if let Ok(text) = simdutf8::basic::from_utf8(input.last(self.len)) {
+            return Some(text.into());
+        }
+        // What follows from this violation begins with a deadline.
+        input.mask_again(self.len, self.key);
+        input.return_to(start);
+        None
+    }
 }
 
 /// A data frame that may be received.
