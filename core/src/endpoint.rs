@@ -4,9 +4,11 @@ use crate::buffers;
 use crate::close::Closed;
 use crate::connection::{Connection, Cut, Event, Input};
 use crate::message::{MessageKind, OwnedMessage};
+use crate::receive::Plain;
 use crate::send::{OutputBuffer, Sender, Transmit};
 use crate::time::Time;
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 use core::task::Waker;
@@ -193,14 +195,32 @@ impl Messages {
     // Inlined, so that the message goes from the input to where it is used in registers.
     #[inline(always)]
     pub fn poll_held(&mut self) -> Option<OwnedMessage> {
-        let unparsed = self.held.get_mut(self.parsed..self.end)?;
+        let unparsed = self.held.get(self.parsed..self.end)?;
         let plain = self.connection.plain(unparsed)?;
-        let message = match plain.short(unparsed) {
-            Some(message) => message,
-            None => plain.take(&mut Input::held(unparsed))?,
-        };
-        self.advance(plain.header + plain.len);
-        Some(message)
+        match (plain.short(unparsed), plain.kind) {
+            (Some(inline), kind) => {
+                // As long as it is no message there is none to be dropped if this panics.
+                self.advance(plain.whole());
+                Some(OwnedMessage::short(kind, inline))
+            }
+            (None, MessageKind::Binary) => Some(OwnedMessage::copied(self.take_binary(&plain))),
+            (None, MessageKind::Text) => Some(self.take_text(&plain)?.into()),
+        }
+    }
+
+    #[inline(never)]
+    fn take_binary(&mut self, plain: &Plain) -> Vec<u8> {
+        let payload = plain.binary(self.unparsed());
+        self.advance(plain.whole());
+        payload
+    }
+
+    #[inline(never)]
+    fn take_text(&mut self, plain: &Plain) -> Option<String> {
+        let unparsed = self.held.get_mut(self.parsed..self.end)?;
+        let payload = plain.text(unparsed)?;
+        self.advance(plain.whole());
+        Some(payload)
     }
 
     /// Whether input that was read already may hold a message, and not only the

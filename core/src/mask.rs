@@ -48,7 +48,7 @@ pub(crate) fn copy_text(to: &mut [u8], from: &[u8], key: Key) -> bool {
 /// A masked or unmasked copy in an allocation of its own: with up to 31 bytes to spare.
 ///
 /// One pass, and no zeros to be overwritten.
-#[inline(never)]
+#[inline]
 pub(crate) fn to_vec(from: &[u8], key: Key) -> Vec<u8> {
     #[cfg(feature = "std")]
     if from.len() >= LONG {

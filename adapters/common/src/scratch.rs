@@ -195,6 +195,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wrong_with_the_beginning_of_a_frame_is_told_if_nothing_more_comes() {
+        let mut messages = messages();
+        let text = [&[0x81, 126, 3, 232][..], &[0xff; 500]].concat();
+        let read = [frame(&[7; 1000]), text].concat();
+        assert_eq!(receive_from(&mut messages, &[&read]).0, ready(&[7; 1000]));
+        assert_eq!(messages.poll_item(NOW), None);
+        assert!(messages.wants_input());
+        let (Poll::Ready(Some(Incoming::Closed(closed))), 0) = receive_from(&mut messages, &[])
+        else {
+            panic!("it goes on");
+        };
+        assert_eq!(closed.code, CloseCode::INVALID_PAYLOAD);
+    }
+
+    #[test]
     fn the_end_behind_the_beginning_of_a_frame_is_the_end() {
         let mut messages = messages();
         let frame = frame(&[7; 1000]);

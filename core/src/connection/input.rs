@@ -120,6 +120,12 @@ impl<'b> Input<'b> {
         self.bytes.get(self.at..)
     }
 
+    /// The same, to be unmasked.
+    #[inline]
+    pub(crate) fn rest_mut(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(self.at..).unwrap_or_default()
+    }
+
     /// Whether all is used up.
     #[must_use]
     #[inline]
@@ -199,13 +205,6 @@ impl<'b> Input<'b> {
         Some(())
     }
 
-    /// Puts the mask back onto the last `n` bytes that were used.
-    #[cold]
-    pub(crate) fn mask_again(&mut self, n: usize, key: Key) {
-        let start = self.at.saturating_sub(n);
-        mask::apply(self.bytes.get_mut(start..self.at).unwrap_or_default(), key);
-    }
-
     /// Removes the mask from the bytes from `from` to `to` of what is not used up.
     #[cfg(feature = "deflate")]
     pub(crate) fn unmask(&mut self, from: usize, to: usize, key: Key) {
@@ -229,12 +228,6 @@ impl<'b> Input<'b> {
         self.bytes
             .get_mut(self.at.saturating_sub(n)..self.at)
             .unwrap_or_default()
-    }
-
-    /// Has used no more than this.
-    #[cold]
-    pub(crate) fn return_to(&mut self, at: usize) {
-        self.at = at;
     }
 
     /// Uses up everything.

@@ -15,7 +15,7 @@ use crate::config::SharedConfig;
 use crate::extensions::Extensions;
 use crate::frame::Opcode;
 use crate::mask::Seed;
-use crate::message::{Binary, Chunk, Lent, Message, OwnedMessage, Text};
+use crate::message::{Binary, Chunk, Lent, Message, MessageKind, OwnedMessage, Text};
 use crate::receive::{Plain, Receiver, Step, What};
 use crate::send::{OutputBuffer, Sender, Transmit};
 use crate::time::Time;
@@ -187,13 +187,13 @@ impl Connection {
         }
         let bytes = input.rest()?;
         let plain = self.plain(bytes)?;
-        match plain.short(bytes) {
-            Some(message) => {
-                input.skip(plain.header + plain.len);
-                Some(message)
-            }
-            None => plain.take(input),
-        }
+        let message = match (plain.short(bytes), plain.kind) {
+            (Some(inline), kind) => OwnedMessage::short(kind, inline),
+            (None, MessageKind::Binary) => OwnedMessage::copied(plain.binary(bytes)),
+            (None, MessageKind::Text) => plain.text(input.rest_mut())?.into(),
+        };
+        input.skip(plain.whole());
+        Some(message)
     }
 
     /// What `bytes` begin with, if it is a message that takes the shortest path, which needs

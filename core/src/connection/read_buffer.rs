@@ -210,6 +210,7 @@ impl ReadBuffer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Connection, Incoming, Messages, Seed, SharedConfig};
     use alloc::vec::Vec;
 
     /// What a read brings, and what is cut then.
@@ -261,5 +262,83 @@ mod tests {
         );
         assert_eq!(buffer.target().len(), 8);
         assert_eq!(buffer.rest().remaining(), b"mn");
+    }
+
+    fn client() -> Messages {
+        let connection =
+            Connection::client(&SharedConfig::default(), &Seed::new([7; 32]), Time::ZERO);
+        Messages::new(connection, Vec::new())
+    }
+
+    /// Messages as a server sends them, of 1000 bytes each, and a part of another.
+    fn stream(messages: u8, more: usize) -> Vec<u8> {
+        let frame = |i| [&[0x82, 126, 3, 232][..], &[i; 1000]].concat();
+        let mut bytes: Vec<u8> = (0..=messages).flat_map(frame).collect();
+        bytes.truncate(1004 * usize::from(messages) + more);
+        bytes
+    }
+
+    fn message(i: u8) -> Option<Incoming> {
+        Some(Incoming::Message([i; 1000][..].into()))
+    }
+
+    fn give(buffer: &mut ReadBuffer, bytes: &[u8], messages: &mut Messages) -> Option<Incoming> {
+        buffer.target_for(messages)[..bytes.len()].copy_from_slice(bytes);
+        buffer.give(bytes.len(), messages, Time::ZERO)
+    }
+
+    #[test]
+    fn much_that_is_left_of_a_read_is_held_where_it_is_and_read_on_behind_a_cut() {
+        // What is left of the first is more than an eighth of the buffer, of the second less.
+        for (whole, is_taken) in [(10, true), (3, false)] {
+            let (mut buffer, mut messages) = (ReadBuffer::default(), client());
+            let place = buffer.target().as_ptr();
+            let read = stream(whole, 300);
+            assert_eq!(give(&mut buffer, &read, &mut messages), message(0));
+            assert_eq!(buffer.bytes.is_empty(), is_taken);
+            for i in 1..whole {
+                assert!(messages.holds_input() && !messages.wants_input());
+                let held = messages.poll_held().map(Incoming::Message);
+                assert_eq!(held, message(i));
+            }
+            assert_eq!(messages.poll_item(Time::ZERO), None);
+            assert!(!messages.holds_input() && messages.wants_input());
+            assert_eq!(messages.read_target(), None);
+
+            let target = buffer.target_for(&mut messages).as_ptr();
+            let behind = if is_taken { read.len() } else { 300 };
+            assert_eq!(target, place.wrapping_add(behind));
+            let rest = &stream(whole, 1004)[read.len()..];
+            assert_eq!(give(&mut buffer, rest, &mut messages), message(whole));
+            assert!(!buffer.is_kept() && messages.wants_input());
+        }
+    }
+
+    #[test]
+    fn a_buffer_that_was_taken_goes_back_to_the_thread() {
+        let (mut buffer, mut messages) = (ReadBuffer::default(), client());
+        let place = buffer.target().as_ptr();
+        assert_eq!(give(&mut buffer, &stream(6, 0), &mut messages), message(0));
+        // Another connection reads meanwhile.
+        let mut other = client();
+        assert_ne!(buffer.target_for(&mut other).as_ptr(), place);
+        for i in 1..6 {
+            assert_eq!(messages.poll_item(Time::ZERO), message(i));
+        }
+        assert_eq!(ReadBuffer::default().target().as_ptr(), place);
+    }
+
+    #[test]
+    fn a_cut_that_nobody_asks_for_is_not_lost() {
+        let (mut buffer, mut messages) = (ReadBuffer::default(), client());
+        let read = stream(2, 300);
+        assert_eq!(give(&mut buffer, &read, &mut messages), message(0));
+        assert_eq!(messages.poll_item(Time::ZERO), message(1));
+        assert_eq!(messages.poll_item(Time::ZERO), None);
+        let mut rest = stream(4, 0).split_off(read.len());
+        assert_eq!(messages.handle_input(&mut rest, Time::ZERO), message(2));
+        assert_eq!(messages.poll_item(Time::ZERO), message(3));
+        assert_eq!(messages.poll_item(Time::ZERO), None);
+        assert!(messages.wants_input());
     }
 }

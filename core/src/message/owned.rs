@@ -50,34 +50,43 @@ impl OwnedMessage {
 }
 
 impl OwnedMessage {
-    /// A short message, of the first `len` bytes of `masked`. `None` if it is not short,
-    /// if `masked` ends too early, or if it should be text and is not.
+    /// What is stored in place of a short message, the first `len` bytes of `masked`. `None` if
+    /// it is not short, if `masked` ends too early, or if it should be text and is not.
     #[inline(always)]
-    pub(crate) fn unmasked(kind: MessageKind, masked: &[u8], len: usize, key: Key) -> Option<Self> {
+    pub(crate) fn unmasked(
+        kind: MessageKind,
+        masked: &[u8],
+        len: usize,
+        key: Key,
+    ) -> Option<Inline> {
         let inline = Inline::unmasked(masked, len, key)?;
-        Some(match kind {
-            MessageKind::Binary => Self::Binary(OwnedBinary(BinaryStorage::Inline(inline))),
-            MessageKind::Text => {
-                simdutf8::basic::from_utf8(inline.as_slice()).ok()?;
-                Self::Text(OwnedText(TextStorage::Inline(inline)))
-            }
-        })
+        if kind == MessageKind::Text {
+            simdutf8::basic::from_utf8(inline.as_slice()).ok()?;
+        }
+        Some(inline)
     }
-}
 
-impl OwnedMessage {
-    /// A binary message that is not short, of all of `masked`.
+    /// The short message that [`unmasked`](Self::unmasked) has given.
     #[inline(always)]
-    pub(crate) fn unmasked_binary(masked: &[u8], key: Key) -> Self {
+    pub(crate) fn short(kind: MessageKind, inline: Inline) -> Self {
+        match kind {
+            MessageKind::Binary => Self::Binary(OwnedBinary(BinaryStorage::Inline(inline))),
+            MessageKind::Text => Self::Text(OwnedText(TextStorage::Inline(inline))),
+        }
+    }
+
+    /// A binary message of what was copied for it.
+    #[inline(always)]
+    pub(crate) fn copied(bytes: Vec<u8>) -> Self {
         #[inline(never)]
-        fn shared(masked: &[u8], key: Key) -> Bytes {
-            mask::to_vec(masked, key).into()
+        fn shared(bytes: Vec<u8>) -> Bytes {
+            bytes.into()
         }
 
-        Self::Binary(OwnedBinary(if masked.len() <= UNSHARED {
-            BinaryStorage::Heap(mask::to_vec(masked, key))
+        Self::Binary(OwnedBinary(if bytes.len() <= UNSHARED {
+            BinaryStorage::Heap(bytes)
         } else {
-            BinaryStorage::Shared(shared(masked, key))
+            BinaryStorage::Shared(shared(bytes))
         }))
     }
 }
@@ -388,7 +397,8 @@ mod tests {
                 let payload = masked[..len].to_vec();
                 mask::apply(&mut masked, key);
                 for kind in [MessageKind::Text, MessageKind::Binary] {
-                    let message = OwnedMessage::unmasked(kind, &masked, len, key);
+                    let message = OwnedMessage::unmasked(kind, &masked, len, key)
+                        .map(|inline| OwnedMessage::short(kind, inline));
                     let fits = len <= INLINE && masked.len() > INLINE;
                     assert_eq!(message.is_some(), fits, "{len} of {}", masked.len());
                     if let Some(message) = message {

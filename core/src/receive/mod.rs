@@ -21,7 +21,7 @@ use crate::connection::{Input, Role};
 use crate::deflate::Window;
 use crate::frame::{Header, MASK, MAX_CONTROL, Opcode, Rsv1};
 use crate::mask::{self, Key};
-use crate::message::{Lent, MessageKind, OwnedMessage};
+use crate::message::{Inline, Lent, MessageKind, OwnedMessage};
 
 /// What one step over the input found.
 ///
@@ -148,40 +148,41 @@ pub(crate) struct Plain {
 }
 
 impl Plain {
-    /// The message, if it is short and `bytes`, which begin with it, go on for long enough:
-    /// it comes in registers then.
+    /// Bytes of the whole frame.
     #[inline(always)]
-    pub(crate) fn short(&self, bytes: &[u8]) -> Option<OwnedMessage> {
+    pub(crate) fn whole(&self) -> usize {
+        self.header + self.len
+    }
+
+    /// The message, if it is short and `bytes`, which begin with it, go on for long enough:
+    /// it comes in registers then, and is none yet, which would need a place in memory.
+    #[inline(always)]
+    pub(crate) fn short(&self, bytes: &[u8]) -> Option<Inline> {
         let payload = bytes.get(self.header..)?;
         OwnedMessage::unmasked(self.kind, payload, self.len, self.key)
     }
 
-    /// Takes any other, with which `input` begins. None: it is no text, and still there.
-    // Calls give what is on the heap, and never the message: that would have to move then, in
-    // other pieces than a short one was stored in.
-    #[inline(always)]
-    pub(crate) fn take(&self, input: &mut Input<'_>) -> Option<OwnedMessage> {
-        match self.kind {
-            MessageKind::Binary => {
-                input.skip(self.header);
-                let masked = input.take(self.len);
-                Some(OwnedMessage::unmasked_binary(masked, self.key))
-            }
-            MessageKind::Text => Some(self.take_text(input)?.into()),
-        }
+    /// The payload of a binary message, with which `bytes` begin.
+    pub(crate) fn binary(&self, bytes: &[u8]) -> Vec<u8> {
+        let payload = bytes.get(self.header..self.whole()).unwrap_or_default();
+        mask::to_vec(payload, self.key)
     }
 
-    #[inline(never)]
-    fn take_text(&self, input: &mut Input<'_>) -> Option<String> {
-        let start = input.consumed();
-        input.skip(self.header);
-        input.take_unmasked(self.len, self.key);
-        if let Ok(text) = simdutf8::basic::from_utf8(input.last(self.len)) {
+    /// The payload of a text, with which `bytes` begin. None: it is no text, and still there.
+    pub(crate) fn text(&self, bytes: &mut [u8]) -> Option<String> {
+        let payload = bytes.get_mut(self.header..self.whole())?;
+        // What a client receives has no mask.
+        let is_masked = self.key != [0; 4];
+        if is_masked {
+            mask::apply(payload, self.key);
+        }
+        if let Ok(text) = simdutf8::basic::from_utf8(payload) {
             return Some(text.into());
         }
         // What follows from this violation begins with a deadline.
-        input.mask_again(self.len, self.key);
-        input.return_to(start);
+        if is_masked {
+            mask::apply(payload, self.key);
+        }
         None
     }
 }
