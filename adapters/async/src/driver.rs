@@ -102,8 +102,11 @@ impl<T: Transport, E: Endpoint, C: Timer> Driver<T, E, C> {
     }
 
     fn drive(&mut self, cx: &mut Context<'_>, mut now: Time) -> Poll<Option<E::Item>> {
-        for _ in 0..READS {
+        for reads in 0..READS {
             if let Some(item) = self.endpoint.poll_item(now) {
+                if reads > 0 {
+                    self.expire(now);
+                }
                 return Poll::Ready(Some(item));
             }
             let written = self.write(cx, now);
@@ -121,19 +124,16 @@ impl<T: Transport, E: Endpoint, C: Timer> Driver<T, E, C> {
                 continue;
             }
             match self.read(cx, now) {
+                Poll::Ready(None) => {}
                 Poll::Ready(item) => {
-                    // A peer that never stops sending does not stop the clock.
-                    if self.endpoint.poll_timeout().is_some_and(|at| at <= now) {
-                        self.endpoint.handle_timeout(now);
-                    }
-                    if item.is_some() {
-                        return Poll::Ready(item);
-                    }
+                    self.expire(now);
+                    return Poll::Ready(item);
                 }
                 // Only now: what was not read may be what a deadline waits for.
                 Poll::Pending => now = ready!(self.wait(cx, now)),
             }
         }
+        self.expire(now);
         cx.waker().wake_by_ref();
         Poll::Pending
     }
@@ -235,6 +235,13 @@ impl<T: Transport, E: Endpoint, C: Timer> Driver<T, E, C> {
     fn fail(&mut self, any: bool, now: Time) -> Written {
         self.endpoint.handle_error(now);
         Written { any, all: true }
+    }
+
+    /// A peer that never stops sending does not stop the clock.
+    fn expire(&mut self, now: Time) {
+        if self.endpoint.poll_timeout().is_some_and(|at| at <= now) {
+            self.endpoint.handle_timeout(now);
+        }
     }
 
     /// Waits for the next deadline and handles it.

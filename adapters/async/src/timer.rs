@@ -1,7 +1,7 @@
 //! What tells the time.
 
 use core::fmt;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, Waker};
 
 use sockeye_core::Time;
 
@@ -36,7 +36,8 @@ pub trait Sleep: Unpin {
     /// Sets it anew.
     fn reset(&mut self, at: Time);
 
-    /// Ready once the moment has come; until then the task is woken when it does.
+    /// Ready once the moment has come; until then the task is woken when it does, and the
+    /// same one need not ask again.
     fn poll_elapsed(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 }
 
@@ -47,6 +48,8 @@ pub struct Alarm<Z>(Option<Armed<Z>>);
 struct Armed<Z> {
     at: Time,
     sleep: Z,
+    /// The task that `sleep` wakes, if it was polled since it was set.
+    task: Option<Waker>,
 }
 
 impl<Z> Default for Alarm<Z> {
@@ -64,15 +67,20 @@ impl<Z: Sleep> Timer for Alarm<Z> {
         let armed = self.0.get_or_insert_with(|| Armed {
             at: deadline,
             sleep: Z::until(deadline),
+            task: None,
         });
         if deadline < armed.at || armed.at <= now {
             armed.set(deadline);
         }
-        match armed.sleep.poll_elapsed(cx) {
+        let is_known = |task: &Waker| task.will_wake(cx.waker());
+        if armed.task.as_ref().is_some_and(is_known) {
+            return Poll::Pending;
+        }
+        match armed.poll(cx) {
             Poll::Ready(()) if armed.at < deadline => {
                 // An old wake-up: there is a rest to wait for.
                 armed.set(deadline);
-                armed.sleep.poll_elapsed(cx)
+                armed.poll(cx)
             }
             polled => polled,
         }
@@ -83,6 +91,13 @@ impl<Z: Sleep> Armed<Z> {
     fn set(&mut self, at: Time) {
         self.at = at;
         self.sleep.reset(at);
+        self.task = None;
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let polled = self.sleep.poll_elapsed(cx);
+        self.task = polled.is_pending().then(|| cx.waker().clone());
+        polled
     }
 }
 

@@ -364,16 +364,15 @@ fn a_transport_that_takes_a_byte_at_a_time_gets_every_byte_once() {
     assert_eq!(script.0.borrow().output(), expected);
 }
 
+/// The header of a message of 1 MiB.
+const ENDLESS: &[u8] = b"\x02\xff\0\0\0\0\0\x10\0\0\0\0\0\0";
+
 #[test]
 fn a_peer_that_never_stops_sending_leaves_the_thread_to_others() {
     let (mut ws, script) = web_socket(Config::default());
     script.0.borrow_mut().flood = frame(2, b"")[..1].to_vec();
     // The beginning of one endless message, byte by byte.
-    script
-        .0
-        .borrow_mut()
-        .reads
-        .push_back(b"\x02\xff\0\0\0\0\0\0\xff\xff\0\0\0\0".to_vec());
+    script.0.borrow_mut().reads.push_back(ENDLESS.to_vec());
     let count = Arc::new(Count::default());
     let waker = Waker::from(Arc::clone(&count));
     let polled = pin!(ws.recv()).poll(&mut Context::from_waker(&waker));
@@ -384,27 +383,38 @@ fn a_peer_that_never_stops_sending_leaves_the_thread_to_others() {
 
 #[test]
 fn a_peer_that_never_stops_sending_does_not_stop_the_clock() {
-    let (mut ws, script) = web_socket(Config::default());
-    script.0.borrow_mut().flood = frame(1, b"more").repeat(10);
-    ws.sender().close(CloseCode::NORMAL, "").expect("open");
-    assert!(poll(ws.flush()).is_ready());
-    let drain = |ws: &mut WebSocket<Script, Virtual>| {
-        poll(async {
-            // Messages are delivered while we are closing; their number is bounded here.
-            for _ in 0..1000 {
-                if ws.recv().await.is_none() {
-                    return true;
+    let short = frame(1, b"more").repeat(10);
+    // Through several reads, the last into a buffer of its own.
+    let long = [b"\x82\xfe\xff\xff\0\0\0\0", &[7; 0xffff][..]].concat();
+    let floods = [
+        (None, short),
+        (None, long),
+        (Some(ENDLESS.to_vec()), vec![7]),
+    ];
+    for (begin, flood) in floods {
+        let (mut ws, script) = web_socket(Config::default());
+        script.0.borrow_mut().reads.extend(begin);
+        script.0.borrow_mut().flood = flood;
+        ws.sender().close(CloseCode::NORMAL, "").expect("open");
+        assert!(poll(ws.flush()).is_ready());
+        let drain = |ws: &mut WebSocket<Script, Virtual>| {
+            poll(async {
+                // Messages are delivered while we are closing; their number is bounded here.
+                for _ in 0..1000 {
+                    if ws.recv().await.is_none() {
+                        return true;
+                    }
                 }
-            }
-            false
-        })
-    };
-    assert_ne!(drain(&mut ws), Poll::Ready(true));
-    advance(6);
-    let ended = (0..10).any(|_| drain(&mut ws) == Poll::Ready(true));
-    assert!(ended, "the close timer has run out");
-    let closed = ws.closed().expect("ended");
-    assert_eq!(closed.cause, Cause::Timeout(Timeout::Close));
+                false
+            })
+        };
+        assert_ne!(drain(&mut ws), Poll::Ready(true));
+        advance(6);
+        let ended = (0..10).any(|_| drain(&mut ws) == Poll::Ready(true));
+        assert!(ended, "the close timer has run out");
+        let closed = ws.closed().expect("ended");
+        assert_eq!(closed.cause, Cause::Timeout(Timeout::Close));
+    }
 }
 
 #[test]

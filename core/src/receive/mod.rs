@@ -256,7 +256,7 @@ impl Receiver {
     /// The frame at the beginning of `bytes`, if the shortest path is for it.
     #[inline(always)]
     pub(crate) fn plain(&self, bytes: &[u8]) -> Option<Plain> {
-        if self.open.is_some() {
+        if !self.is_idle() {
             return None;
         }
         let [first, second, rest @ ..] = bytes else {
@@ -298,6 +298,12 @@ impl Receiver {
             key,
             len: usize::from(len),
         })
+    }
+
+    /// Whether nothing is open.
+    #[inline(always)]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.open.is_none()
     }
 
     /// Whether `bytes` begin with a whole frame, as far as that can be told without
@@ -685,9 +691,5 @@ impl Receiver {
         #[cfg(feature = "deflate")]
         let assembled = assembled + self.open.as_ref().map_or(0, |open| open.held_in_pieces());
         assembled
-    }
-
-    pub(crate) fn is_idle(&self) -> bool {
-        self.open.is_none()
     }
 }
