@@ -33,7 +33,7 @@ pub trait Endpoint {
     /// Of such a one the beginning of a frame may remain, and only if there is no item: then
     /// [`Input::cut`] says so, and the caller gives it again. All else is taken, of other
     /// inputs everything. An implementation must leave nothing without a cut: the caller
-    /// takes it for used up.
+    /// takes it for used up. (But for [`Messages`], which leave what they [`hold`](Self::hold).)
     fn take_input(&mut self, input: &mut Input<'_>, now: Time) -> Option<Self::Item>;
 
     /// Holds what [`take_input`](Self::take_input) has left behind an item: `rest` of `bytes`.

@@ -19,7 +19,7 @@ pub enum Sockeye {
     Lent,
     /// The same, with large ones read straight into their own buffer.
     Target,
-    /// Kept, each by `into_owned`.
+    /// Kept, each by `poll_owned` if it lies whole in the read buffer, as most do.
     Owned,
     /// One at a time and owned, as `recv().await` gives them.
     Recv,
