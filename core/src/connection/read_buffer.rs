@@ -325,7 +325,9 @@ mod tests {
         for i in 1..6 {
             assert_eq!(messages.poll_item(Time::ZERO), message(i));
         }
-        assert_eq!(ReadBuffer::default().target().as_ptr(), place);
+        let mut next = ReadBuffer::default();
+        assert_eq!(next.target().as_ptr(), place);
+        assert_eq!(next.target()[..4], stream(1, 4)[..4], "a new one has zeros");
     }
 
     #[test]
