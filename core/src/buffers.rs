@@ -5,6 +5,7 @@
 //! neither. One is kept of each of two sizes. Without `std` there is no thread to keep
 //! them for.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -18,7 +19,7 @@ pub(crate) const LARGE: usize = 16 << 10;
 
 #[cfg(feature = "std")]
 mod cache {
-    use super::{Arc, LARGE, Loan, Vec};
+    use super::{Arc, Box, LARGE, Loan, Vec};
     use core::cell::Cell;
     use std::thread::LocalKey;
 
@@ -34,6 +35,7 @@ mod cache {
         static LARGE_ONE: Spare = const { Cell::new(Vec::new()) };
         static HUGE_ONE: Spare = const { Cell::new(Vec::new()) };
         static LOAN: Loan = Arc::new(());
+        static READ_ONE: Cell<Box<[u8]>> = Cell::new(Box::default());
     }
 
     fn place(len: usize) -> Option<&'static LocalKey<Spare>> {
@@ -63,6 +65,17 @@ mod cache {
         let free = |loan: &Loan| (Arc::strong_count(loan) == 1).then(|| Arc::clone(loan));
         let loan = LOAN.try_with(free).ok()??;
         Some((take(least, most)?, loan))
+    }
+
+    pub(super) fn take_read(len: usize) -> Option<Box<[u8]>> {
+        let kept = READ_ONE.try_with(Cell::take).ok()?;
+        Some(kept).filter(|kept| kept.len() == len)
+    }
+
+    pub(super) fn put_read(buffer: Box<[u8]>) {
+        if buffer.len() >= LARGE {
+            let _ = READ_ONE.try_with(|spare| spare.set(buffer));
+        }
     }
 
     pub(super) fn put(buffer: Vec<u8>) {
@@ -118,6 +131,25 @@ pub(crate) fn recycle_bytes(bytes: Bytes) {
     {
         recycle(bytes.into());
     }
+}
+
+/// A kept buffer of `len` bytes to read into.
+pub(crate) fn take_read(len: usize) -> Option<Box<[u8]>> {
+    #[cfg(feature = "std")]
+    return cache::take_read(len);
+    #[cfg(not(feature = "std"))]
+    {
+        let _ = len;
+        None
+    }
+}
+
+/// Keeps a buffer to read into for whoever reads next, if it is large.
+pub(crate) fn recycle_read(buffer: Box<[u8]>) {
+    #[cfg(feature = "std")]
+    cache::put_read(buffer);
+    #[cfg(not(feature = "std"))]
+    drop(buffer);
 }
 
 #[cfg(all(test, feature = "std"))]

@@ -1,11 +1,16 @@
 //! What a driver needs to know of either a bare connection or a whole server session.
 
+use crate::buffers;
 use crate::close::Closed;
-use crate::connection::{Connection, Event, Input};
+use crate::connection::{Connection, Cut, Event, Input};
 use crate::message::{MessageKind, OwnedMessage};
+use crate::receive::Plain;
 use crate::send::{OutputBuffer, Sender, Transmit};
 use crate::time::Time;
+use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
+use core::ops::Range;
 use core::task::Waker;
 
 /// A protocol endpoint that a transport drives: bytes and time in, bytes out.
@@ -28,8 +33,22 @@ pub trait Endpoint {
     /// Of such a one the beginning of a frame may remain, and only if there is no item: then
     /// [`Input::cut`] says so, and the caller gives it again. All else is taken, of other
     /// inputs everything. An implementation must leave nothing without a cut: the caller
-    /// takes it for used up.
+    /// takes it for used up. (But for [`Messages`], which leave what they [`hold`](Self::hold).)
     fn take_input(&mut self, input: &mut Input<'_>, now: Time) -> Option<Self::Item>;
+
+    /// Holds what [`take_input`](Self::take_input) has left behind an item: `rest` of `bytes`.
+    ///
+    /// It may take all of `bytes` and leave an empty slice. [`ReadBuffer`](crate::ReadBuffer)
+    /// asks for it, and only endpoints that leave something need it.
+    fn hold(&mut self, bytes: &mut Box<[u8]>, rest: Range<usize>) {
+        let _ = (bytes, rest);
+    }
+
+    /// Gives back what it holds, all of it or a copy, and where that ends, if only the
+    /// beginning of a frame is left: more is to be read behind it.
+    fn give_back(&mut self) -> Option<(Box<[u8]>, usize, Cut)> {
+        None
+    }
 
     /// The next item from what is held.
     fn poll_item(&mut self, now: Time) -> Option<Self::Item>;
@@ -120,7 +139,8 @@ const LONGEST_SHORT: usize = 2 + 4 + 125;
 /// streaming interface (`recv().await`) stands on.
 ///
 /// What a read brought behind the first message is held, at most one read, until
-/// [`poll_item`](Endpoint::poll_item) has taken it.
+/// [`poll_item`](Endpoint::poll_item) has taken it: where it was read, if it is an eighth of
+/// that or more.
 ///
 /// Output above the soft mark does not pause receiving here: two such endpoints
 /// that send to each other without end would wait for each other. The caller holds
@@ -128,9 +148,18 @@ const LONGEST_SHORT: usize = 2 + 4 + 125;
 #[derive(Debug)]
 pub struct Messages {
     connection: Connection,
-    held: Vec<u8>,
+    held: Box<[u8]>,
+    /// What of it is used up.
     parsed: usize,
+    end: usize,
+    /// Of what came from a read buffer a cut frame may stay that would fit there.
+    longest: usize,
+    /// All that is left is the beginning of a frame.
+    cut: Option<Cut>,
 }
+
+/// A buffer that is this many times as long as what is left in it stays with the thread.
+const SHARE: usize = 8;
 
 impl Messages {
     /// Takes over a connection, with the bytes that came behind its handshake.
@@ -139,8 +168,11 @@ impl Messages {
         connection.sender().set_duplex();
         Self {
             connection,
-            held: left_over,
             parsed: 0,
+            end: left_over.len(),
+            held: left_over.into(),
+            longest: 0,
+            cut: None,
         }
     }
 
@@ -163,11 +195,32 @@ impl Messages {
     // Inlined, so that the message goes from the input to where it is used in registers.
     #[inline(always)]
     pub fn poll_held(&mut self) -> Option<OwnedMessage> {
-        let mut input = Input::held(self.held.get_mut(self.parsed..)?);
-        let message = self.connection.poll_whole(&mut input)?;
-        let consumed = input.consumed();
-        self.advance(consumed);
-        Some(message)
+        let unparsed = self.held.get(self.parsed..self.end)?;
+        let plain = self.connection.plain(unparsed)?;
+        match (plain.short(unparsed), plain.kind) {
+            (Some(inline), kind) => {
+                // As long as it is no message there is none to be dropped if this panics.
+                self.advance(plain.whole());
+                Some(OwnedMessage::short(kind, inline))
+            }
+            (None, MessageKind::Binary) => Some(OwnedMessage::copied(self.take_binary(&plain))),
+            (None, MessageKind::Text) => Some(self.take_text(&plain)?.into()),
+        }
+    }
+
+    #[inline(never)]
+    fn take_binary(&mut self, plain: &Plain) -> Vec<u8> {
+        let payload = plain.binary(self.unparsed());
+        self.advance(plain.whole());
+        payload
+    }
+
+    #[inline(never)]
+    fn take_text(&mut self, plain: &Plain) -> Option<String> {
+        let unparsed = self.held.get_mut(self.parsed..self.end)?;
+        let payload = plain.text(unparsed)?;
+        self.advance(plain.whole());
+        Some(payload)
     }
 
     /// Whether input that was read already may hold a message, and not only the
@@ -177,7 +230,7 @@ impl Messages {
     #[must_use]
     #[inline]
     pub fn holds_frame(&self) -> bool {
-        let unparsed = self.held.get(self.parsed..).unwrap_or_default();
+        let unparsed = self.unparsed();
         // Most often there is enough for any frame of such a length.
         if let [_, second, ..] = unparsed
             && second & 0x7f <= 125
@@ -189,12 +242,44 @@ impl Messages {
     }
 
     #[inline]
+    fn unparsed(&self) -> &[u8] {
+        self.held.get(self.parsed..self.end).unwrap_or_default()
+    }
+
+    #[inline]
     fn advance(&mut self, consumed: usize) {
         self.parsed += consumed;
-        if self.parsed == self.held.len() {
-            self.held = Vec::new();
-            self.parsed = 0;
+        if self.parsed == self.end {
+            self.let_go();
         }
+    }
+
+    /// Lets go of what is used up: a read buffer goes back to the thread.
+    #[inline(never)]
+    fn let_go(&mut self) {
+        let held = core::mem::take(&mut self.held);
+        if self.longest == held.len() {
+            buffers::recycle_read(held);
+        }
+        self.set_held(Box::default(), 0..0, 0);
+    }
+
+    /// Holds a copy, behind what is held.
+    fn hold_copy(&mut self, rest: &[u8]) {
+        if !rest.is_empty() {
+            let held: Box<[u8]> = [self.unparsed(), rest].concat().into();
+            let all = 0..held.len();
+            self.let_go();
+            self.set_held(held, all, 0);
+        }
+    }
+
+    fn set_held(&mut self, held: Box<[u8]>, unparsed: Range<usize>, longest: usize) {
+        self.held = held;
+        self.parsed = unparsed.start;
+        self.end = unparsed.end;
+        self.longest = longest;
+        self.cut = None;
     }
 
     fn next(connection: &mut Connection, input: &mut Input<'_>, now: Time) -> Option<Incoming> {
@@ -218,29 +303,62 @@ impl Endpoint for Messages {
     type Item = Incoming;
 
     fn take_input(&mut self, input: &mut Input<'_>, now: Time) -> Option<Incoming> {
-        let item = Self::next(&mut self.connection, input, now);
-        if item.is_some() || input.cut().is_none() {
-            self.held.extend_from_slice(input.remaining());
+        if self.cut.is_some() {
+            // It was not asked to give it back.
+            self.hold_copy(input.remaining());
+            input.discard();
+            return self.poll_item(now);
+        }
+        let message = self.connection.poll_owned(input, now);
+        let item = match message {
+            Some(message) => Some(Incoming::Message(message)),
+            None => Self::next(&mut self.connection, input, now),
+        };
+        let stays = match &item {
+            Some(_) => input.is_taken(),
+            None => input.cut().is_some(),
+        };
+        if !stays {
+            self.hold_copy(input.remaining());
             input.discard();
         }
         item
     }
 
+    fn hold(&mut self, bytes: &mut Box<[u8]>, rest: Range<usize>) {
+        let len = bytes.len();
+        // Without `std` there is no thread to have it back.
+        if cfg!(feature = "std") && self.end == 0 && rest.len() >= len / SHARE {
+            self.set_held(core::mem::take(bytes), rest, len);
+        } else {
+            self.hold_copy(bytes.get(rest).unwrap_or_default());
+            self.longest = len;
+        }
+    }
+
+    fn give_back(&mut self) -> Option<(Box<[u8]>, usize, Cut)> {
+        let cut = self.cut?;
+        let (bytes, end) = (core::mem::take(&mut self.held), self.end);
+        self.set_held(Box::default(), 0..0, 0);
+        Some((bytes, end, cut))
+    }
+
     fn poll_item(&mut self, now: Time) -> Option<Incoming> {
-        let unparsed = self.held.get_mut(self.parsed..).unwrap_or_default();
-        let mut input = Input::held(unparsed);
+        let unparsed = self.held.get_mut(self.parsed..self.end);
+        let mut input = Input::held(unparsed.unwrap_or_default()).within(self.longest);
         let item = Self::next(&mut self.connection, &mut input, now);
-        let consumed = input.consumed();
+        let (consumed, cut) = (input.consumed(), input.cut());
+        self.cut = cut;
         self.advance(consumed);
         item
     }
 
     fn holds_input(&self) -> bool {
-        !self.held.is_empty()
+        self.end > 0 && self.cut.is_none()
     }
 
     fn read_target(&mut self) -> Option<&mut [u8]> {
-        if self.held.is_empty() {
+        if self.end == 0 {
             self.connection.read_target()
         } else {
             None
@@ -288,7 +406,7 @@ impl Endpoint for Messages {
     }
 
     fn wants_input(&self) -> bool {
-        self.held.is_empty() && self.connection.wants_input()
+        !self.holds_input() && self.connection.wants_input()
     }
 
     fn is_drained(&self) -> bool {

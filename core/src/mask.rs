@@ -46,10 +46,21 @@ pub(crate) fn copy_text(to: &mut [u8], from: &[u8], key: Key) -> bool {
     narrow::copy_text(to, from, key)
 }
 
+/// A masked or unmasked copy in an allocation of its own: with up to 31 bytes to spare.
+///
+/// One pass, and no zeros to be overwritten.
+#[inline]
+pub(crate) fn to_vec(from: &[u8], key: Key) -> Vec<u8> {
+    #[cfg(feature = "std")]
+    if from.len() >= LONG {
+        return wide::to_vec(from, key);
+    }
+    narrow::to_vec(from, key)
+}
+
 /// For what the whole build is compiled for.
 mod narrow {
-    use super::{Block, Key, advance};
-    use alloc::vec::Vec;
+    use super::{Block, Key, Vec, advance};
 
     const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
 
@@ -118,12 +129,38 @@ mod narrow {
     pub(super) fn append(out: &mut Vec<u8>, blocks: &[Block], key: Key) {
         let wide = widen(key);
         for block in blocks {
-            let mut block = *block;
-            for word in block.as_chunks_mut::<8>().0 {
-                *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
-            }
-            out.extend_from_slice(&block);
+            out.extend_from_slice(&masked(*block, wide));
         }
+    }
+
+    #[inline(always)]
+    pub(super) fn to_vec(from: &[u8], key: Key) -> Vec<u8> {
+        let Some(last) = from.last_chunk::<32>() else {
+            let mut short = from.to_vec();
+            apply(&mut short, key);
+            return short;
+        };
+        let wide = widen(key);
+        let (blocks, rest) = from.as_chunks::<32>();
+        let mut to = Vec::with_capacity(from.len().div_ceil(32));
+        // The iterator knows how many they are: room is looked for once.
+        to.extend(blocks.iter().map(|block| masked(*block, wide)));
+        let mut to = to.into_flattened();
+        if !rest.is_empty() {
+            // A last block as long, that overlaps the one before.
+            to.truncate(from.len() - last.len());
+            to.extend_from_slice(&masked(*last, widen(advance(key, from.len()))));
+        }
+        to
+    }
+
+    /// By words of 64 bits: of longer ones the compiler makes no vectors here.
+    #[inline(always)]
+    fn masked<const LEN: usize>(mut block: [u8; LEN], wide: u64) -> [u8; LEN] {
+        for word in block.as_chunks_mut::<8>().0 {
+            *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
+        }
+        block
     }
 
     #[inline]
@@ -136,8 +173,7 @@ mod narrow {
 /// The same loops compiled for what the processor turns out to have.
 #[cfg(feature = "std")]
 mod wide {
-    use super::{Block, Key, advance, narrow};
-    use alloc::vec::Vec;
+    use super::{Block, Key, Vec, advance, narrow};
     use fearless_simd::{Level, dispatch};
     use std::sync::OnceLock;
 
@@ -172,6 +208,11 @@ mod wide {
     #[inline(never)]
     pub(super) fn append(out: &mut Vec<u8>, blocks: &[Block], key: Key) {
         dispatch!(level(), _ => narrow::append(out, blocks, key));
+    }
+
+    #[inline(never)]
+    pub(super) fn to_vec(from: &[u8], key: Key) -> Vec<u8> {
+        dispatch!(level(), _ => narrow::to_vec(from, key))
     }
 
     /// How many bytes come before the first that is aligned.
@@ -283,6 +324,9 @@ mod tests {
             let mut appended = b"before".to_vec();
             append(&mut appended, &payload, key);
             assert_eq!(appended, [b"before", &*masked].concat(), "{len}");
+            let copied = to_vec(&payload, key);
+            assert_eq!(copied, masked, "{len}");
+            assert!(copied.capacity() < len.max(1) + 32, "{len}");
         }
     }
 
@@ -299,6 +343,7 @@ mod tests {
             let mut around = alloc::vec![7; at + payload.len() + behind];
             let place = at..at + payload.len();
             around[place.clone()].copy_from_slice(&payload);
+            prop_assert_eq!(&to_vec(&around[place.clone()], key), &expected);
             apply(&mut around[place.clone()], key);
             prop_assert_eq!(&around[place.clone()], &expected);
 

@@ -79,7 +79,7 @@ fn items(data: &[u8], role: Role, width: usize) -> Vec<Seen> {
     let mut data = data;
     loop {
         assert!(messages.wants_input());
-        let target = buffer.target();
+        let target = buffer.target_for(&mut messages);
         let (piece, rest) = data.split_at(target.len().min(data.len()));
         target[..piece.len()].copy_from_slice(piece);
         data = rest;

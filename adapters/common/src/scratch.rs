@@ -48,13 +48,13 @@ pub fn receive<E: Endpoint>(
 ) -> Poll<Option<E::Item>> {
     with(&INPUT_SPARE, ReadBuffer::default, |buffer| {
         for made in 0..AHEAD {
-            let read = read(buffer.target());
+            let read = read(buffer.target_for(endpoint));
             let Poll::Ready(Ok(n @ 1..)) = read else {
                 let item = buffer.give_rest(endpoint, now);
                 match read {
                     Poll::Ready(Err(_)) => endpoint.handle_error(now),
                     // The transport will say the same again.
-                    _ if made > 0 => {}
+                    _ if made > 0 || item.is_some() => {}
                     Poll::Ready(Ok(_)) => endpoint.handle_eof(now),
                     Poll::Pending => return Poll::Pending,
                 }
@@ -193,6 +193,21 @@ mod tests {
         assert_eq!(whole, (ready(&[7; 1000]), 1));
         let rest = receive_from(&mut first, &[&frame[900..]]);
         assert_eq!(rest, (ready(&[7; 1000]), 1));
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_beginning_of_a_frame_is_told_if_nothing_more_comes() {
+        let mut messages = messages();
+        let text = [&[0x81, 126, 3, 232][..], &[0xff; 500]].concat();
+        let read = [frame(&[7; 1000]), text].concat();
+        assert_eq!(receive_from(&mut messages, &[&read]).0, ready(&[7; 1000]));
+        assert_eq!(messages.poll_item(NOW), None);
+        assert!(messages.wants_input());
+        let (Poll::Ready(Some(Incoming::Closed(closed))), 0) = receive_from(&mut messages, &[])
+        else {
+            panic!("it goes on");
+        };
+        assert_eq!(closed.code, CloseCode::INVALID_PAYLOAD);
     }
 
     #[test]

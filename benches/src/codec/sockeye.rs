@@ -19,7 +19,7 @@ pub enum Sockeye {
     Lent,
     /// The same, with large ones read straight into their own buffer.
     Target,
-    /// Kept, each by `into_owned`.
+    /// Kept, each by `poll_owned` if it lies whole in the read buffer, as most do.
     Owned,
     /// One at a time and owned, as `recv().await` gives them.
     Recv,
@@ -82,6 +82,15 @@ fn receive(
             }
         };
         loop {
+            if way == Sockeye::Owned {
+                // The shorter way first.
+                while let Some(message) = connection.poll_owned(&mut input, now) {
+                    tally.add(message.as_bytes());
+                    if answers {
+                        connection.sender().send(message).ok()?;
+                    }
+                }
+            }
             while let Some((event, sender)) = connection.poll_event(&mut input, now) {
                 let Event::Message(message) = event else {
                     return None;
@@ -123,7 +132,7 @@ fn recv(config: &SharedConfig, material: &Material, memory: &mut Memory<'_>) -> 
             messages.handle_read(n, now);
             messages.poll_item(now)
         } else {
-            match memory.fetch(buffer.target()) {
+            match memory.fetch(buffer.target_for(&mut messages)) {
                 0 => return Some(tally),
                 n => buffer.give(n, &mut messages, now),
             }

@@ -16,6 +16,8 @@ pub struct Input<'b> {
     longest: usize,
     /// How long the one is that stays.
     whole: usize,
+    /// What remains behind an item may stay, too: it is taken with the buffer.
+    is_taken: bool,
 }
 
 /// The beginning of a frame at the end of an [`Input`].
@@ -53,6 +55,7 @@ impl<'b> Input<'b> {
             fresh,
             longest,
             whole: 0,
+            is_taken: false,
         }
     }
 
@@ -65,6 +68,7 @@ impl<'b> Input<'b> {
             fresh: false,
             longest: 0,
             whole: 0,
+            is_taken: false,
         }
     }
 
@@ -77,7 +81,29 @@ impl<'b> Input<'b> {
             fresh: false,
             longest: 0,
             whole: 0,
+            is_taken: false,
         }
+    }
+
+    /// The same, of which a cut frame may stay that is no longer than this.
+    #[inline]
+    pub(crate) fn within(self, longest: usize) -> Self {
+        Self { longest, ..self }
+    }
+
+    /// The same, of which [`Endpoint::hold`](crate::Endpoint::hold) takes the rest.
+    #[inline]
+    pub(super) fn taken(self) -> Self {
+        Self {
+            is_taken: true,
+            ..self
+        }
+    }
+
+    /// Whether what remains behind an item may stay: it is taken with its buffer.
+    #[inline]
+    pub(crate) fn is_taken(&self) -> bool {
+        self.is_taken
     }
 
     /// What is not used up.
@@ -92,6 +118,12 @@ impl<'b> Input<'b> {
     #[inline(always)]
     pub(crate) fn rest(&self) -> Option<&[u8]> {
         self.bytes.get(self.at..)
+    }
+
+    /// The same, to be unmasked.
+    #[inline]
+    pub(crate) fn rest_mut(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(self.at..).unwrap_or_default()
     }
 
     /// Whether all is used up.
@@ -173,13 +205,6 @@ impl<'b> Input<'b> {
         Some(())
     }
 
-    /// Puts the mask back onto the last `n` bytes that were used.
-    #[cold]
-    pub(crate) fn mask_again(&mut self, n: usize, key: Key) {
-        let start = self.at.saturating_sub(n);
-        mask::apply(self.bytes.get_mut(start..self.at).unwrap_or_default(), key);
-    }
-
     /// Removes the mask from the bytes from `from` to `to` of what is not used up.
     #[cfg(feature = "deflate")]
     pub(crate) fn unmask(&mut self, from: usize, to: usize, key: Key) {
@@ -203,12 +228,6 @@ impl<'b> Input<'b> {
         self.bytes
             .get_mut(self.at.saturating_sub(n)..self.at)
             .unwrap_or_default()
-    }
-
-    /// Has used no more than this.
-    #[cold]
-    pub(crate) fn return_to(&mut self, at: usize) {
-        self.at = at;
     }
 
     /// Uses up everything.

@@ -177,40 +177,36 @@ impl Connection {
         Some((event, &mut self.sender))
     }
 
-    /// The next message, if it is one that takes the shortest path, which needs no time.
+    /// The next message, to be kept, if it is one that lies whole in `input`, as most do.
     ///
-    /// `None` leaves the input as it was, for [`poll_event`](Self::poll_event).
+    /// For whoever keeps each message: it loses its mask on the way into an allocation of its
+    /// own, where [`into_owned`](Message::into_owned) copies what has lost it before. `None`
+    /// says only that [`poll_event`](Self::poll_event) is to be asked.
     #[inline(always)]
-    pub(crate) fn poll_whole(&mut self, input: &mut Input<'_>) -> Option<OwnedMessage> {
-        if !self.sender.gate.is_clear() {
-            return None;
+    pub fn poll_owned(&mut self, input: &mut Input<'_>, now: Time) -> Option<OwnedMessage> {
+        if input.take_fresh() {
+            self.sender.touch(now);
         }
-        let Plain {
-            kind,
-            header,
-            key,
-            len,
-        } = self.receiver.plain(input.rest()?)?;
-        let payload = input.remaining().get(header..)?;
-        if let Some(message) = OwnedMessage::unmasked(kind, payload, len, key) {
-            input.skip(header + len);
-            return Some(message);
+        let bytes = input.rest()?;
+        let plain = self.plain(bytes)?;
+        let message = match (plain.short(bytes), plain.kind) {
+            (Some(inline), kind) => OwnedMessage::short(kind, inline),
+            (None, MessageKind::Binary) => OwnedMessage::copied(plain.binary(bytes)),
+            (None, MessageKind::Text) => plain.text(input.rest_mut())?.into(),
+        };
+        input.skip(plain.whole());
+        Some(message)
+    }
+
+    /// What `bytes` begin with, if it is a message that takes the shortest path, which needs
+    /// no time.
+    #[inline(always)]
+    pub(crate) fn plain(&self, bytes: &[u8]) -> Option<Plain> {
+        if self.sender.gate.is_clear() {
+            self.receiver.plain(bytes)
+        } else {
+            None
         }
-        let start = input.consumed();
-        input.skip(header);
-        input.take_unmasked(len, key);
-        match kind {
-            MessageKind::Binary => return Some(input.last(len).into()),
-            MessageKind::Text => {
-                if let Ok(text) = simdutf8::basic::from_utf8(input.last(len)) {
-                    return Some(text.into());
-                }
-            }
-        }
-        // What follows from this violation begins with a deadline.
-        input.mask_again(len, key);
-        input.return_to(start);
-        None
     }
 
     /// See [`Receiver::may_be_whole`].

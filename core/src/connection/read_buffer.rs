@@ -5,6 +5,7 @@ use alloc::vec;
 use core::ops::Range;
 
 use super::input::{Cut, Input};
+use crate::buffers;
 use crate::endpoint::Endpoint;
 use crate::time::Time;
 
@@ -14,11 +15,15 @@ use crate::time::Time;
 /// it is, and the next read goes behind it, so that a message that comes with two reads
 /// is lent like any other, and not put together in a buffer of its own.
 ///
-/// Read into [`target`](Self::target) and [`give`](Self::give) an endpoint what came. While
+/// Read into [`target_for`](Self::target_for) and [`give`](Self::give) an endpoint what came. While
 /// something [`is_kept`](Self::is_kept) the buffer belongs to that endpoint: read again at
 /// once, or [`give_rest`](Self::give_rest). Do the latter as well before the end of its bytes
 /// or an error, and when it does not want input any more. Before you wait write what it has
 /// answered: messages may have come before the beginning that is kept.
+///
+/// An endpoint of owned messages takes the bytes themselves if much is left of a read behind
+/// the first of them, and the thread has them back when all is used up. Meanwhile there are
+/// others, if they are needed.
 ///
 /// ```
 /// use sockeye_core::{Connection, Messages, ReadBuffer, SharedConfig, Time};
@@ -28,16 +33,17 @@ use crate::time::Time;
 /// let mut buffer = ReadBuffer::default();
 /// // A Ping, in two reads.
 /// for read in [&[0x89, 0x82, 0, 0][..], &[0, 0, b'h', b'i']] {
-///     buffer.target()[..read.len()].copy_from_slice(read);
+///     buffer.target_for(&mut messages)[..read.len()].copy_from_slice(read);
 ///     let item = buffer.give(read.len(), &mut messages, Time::ZERO);
 ///     assert_eq!(item.is_none(), buffer.is_kept());
 /// }
 /// ```
 ///
-/// For a bare connection there are [`input`](Self::input), [`keep`](Self::keep), each time
+/// For a bare connection there are [`target`](Self::target), [`input`](Self::input), [`keep`](Self::keep), each time
 /// with what it has cut, and [`rest`](Self::rest).
 #[derive(Debug)]
 pub struct ReadBuffer {
+    /// None while an endpoint has them.
     bytes: Box<[u8]>,
     /// The beginning of a frame.
     kept: Range<usize>,
@@ -69,16 +75,30 @@ impl ReadBuffer {
     pub fn new(read: usize) -> Self {
         let read = read.max(1);
         Self {
-            bytes: vec![0; 2 * read].into_boxed_slice(),
+            bytes: Box::default(),
             kept: 0..0,
             read,
         }
     }
 
-    /// Where the next read goes.
+    /// Where the next read for `endpoint` goes: behind what it holds of a frame that was cut,
+    /// if it had taken the bytes of the last one.
+    #[must_use]
+    #[inline]
+    pub fn target_for<E: Endpoint>(&mut self, endpoint: &mut E) -> &mut [u8] {
+        if let Some((bytes, end, cut)) = endpoint.give_back() {
+            self.take_back(bytes, end, cut);
+        }
+        self.target()
+    }
+
+    /// Where the next read goes, for a bare connection.
     #[must_use]
     #[inline]
     pub fn target(&mut self) -> &mut [u8] {
+        if self.bytes.is_empty() {
+            self.bytes = Self::bytes(2 * self.read);
+        }
         let start = self.kept.end;
         let end = self.bytes.len().min(start + self.read);
         self.bytes.get_mut(start..end).unwrap_or_default()
@@ -88,10 +108,12 @@ impl ReadBuffer {
     /// [`target`](Self::target), and keeps what it leaves.
     #[inline]
     pub fn give<E: Endpoint>(&mut self, n: usize, endpoint: &mut E, now: Time) -> Option<E::Item> {
-        let mut input = self.input(n);
+        let mut input = self.input(n).taken();
         let item = endpoint.take_input(&mut input, now);
-        let cut = input.cut();
-        self.keep(cut);
+        match (input.cut(), input.remaining().len()) {
+            (None, rest @ 1..) => self.give_up(rest, endpoint),
+            (cut, _) => self.keep(cut),
+        }
         item
     }
 
@@ -143,6 +165,35 @@ impl ReadBuffer {
         !self.kept.is_empty()
     }
 
+    /// Has `endpoint` hold the last `rest` bytes.
+    #[inline(never)]
+    fn give_up<E: Endpoint>(&mut self, rest: usize, endpoint: &mut E) {
+        let kept = core::mem::take(&mut self.kept);
+        let rest = kept.end.saturating_sub(rest)..kept.end;
+        endpoint.hold(&mut self.bytes, rest);
+    }
+
+    #[inline(never)]
+    fn take_back(&mut self, bytes: Box<[u8]>, end: usize, cut: Cut) {
+        if bytes.len() == 2 * self.read {
+            buffers::recycle_read(core::mem::replace(&mut self.bytes, bytes));
+            self.kept.end = end;
+        } else {
+            // A copy. What is left of a read fits one.
+            let rest = bytes.get(end - cut.len..end).unwrap_or_default();
+            if let Some(place) = self.target().get_mut(..rest.len()) {
+                place.copy_from_slice(rest);
+            }
+            self.kept.end = rest.len();
+        }
+        self.keep_cut(cut);
+    }
+
+    #[cold]
+    fn bytes(len: usize) -> Box<[u8]> {
+        buffers::take_read(len).unwrap_or_else(|| vec![0; len].into_boxed_slice())
+    }
+
     fn keep_cut(&mut self, cut: Cut) {
         let end = self.kept.end;
         let start = end.saturating_sub(cut.len);
@@ -159,6 +210,7 @@ impl ReadBuffer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Connection, Incoming, Messages, Seed, SharedConfig};
     use alloc::vec::Vec;
 
     /// What a read brings, and what is cut then.
@@ -210,5 +262,85 @@ mod tests {
         );
         assert_eq!(buffer.target().len(), 8);
         assert_eq!(buffer.rest().remaining(), b"mn");
+    }
+
+    fn client() -> Messages {
+        let connection =
+            Connection::client(&SharedConfig::default(), &Seed::new([7; 32]), Time::ZERO);
+        Messages::new(connection, Vec::new())
+    }
+
+    /// Messages as a server sends them, of 1000 bytes each, and a part of another.
+    fn stream(messages: u8, more: usize) -> Vec<u8> {
+        let frame = |i| [&[0x82, 126, 3, 232][..], &[i; 1000]].concat();
+        let mut bytes: Vec<u8> = (0..=messages).flat_map(frame).collect();
+        bytes.truncate(1004 * usize::from(messages) + more);
+        bytes
+    }
+
+    fn message(i: u8) -> Option<Incoming> {
+        Some(Incoming::Message([i; 1000][..].into()))
+    }
+
+    fn give(buffer: &mut ReadBuffer, bytes: &[u8], messages: &mut Messages) -> Option<Incoming> {
+        buffer.target_for(messages)[..bytes.len()].copy_from_slice(bytes);
+        buffer.give(bytes.len(), messages, Time::ZERO)
+    }
+
+    #[test]
+    fn much_that_is_left_of_a_read_is_held_where_it_is_and_read_on_behind_a_cut() {
+        // What is left of the first is more than an eighth of the buffer, of the second less.
+        for (whole, is_taken) in [(10, true), (3, false)] {
+            let (mut buffer, mut messages) = (ReadBuffer::default(), client());
+            let place = buffer.target().as_ptr();
+            let read = stream(whole, 300);
+            assert_eq!(give(&mut buffer, &read, &mut messages), message(0));
+            assert_eq!(buffer.bytes.is_empty(), is_taken);
+            for i in 1..whole {
+                assert!(messages.holds_input() && !messages.wants_input());
+                let held = messages.poll_held().map(Incoming::Message);
+                assert_eq!(held, message(i));
+            }
+            assert_eq!(messages.poll_item(Time::ZERO), None);
+            assert!(!messages.holds_input() && messages.wants_input());
+            assert_eq!(messages.read_target(), None);
+
+            let target = buffer.target_for(&mut messages).as_ptr();
+            let behind = if is_taken { read.len() } else { 300 };
+            assert_eq!(target, place.wrapping_add(behind));
+            let rest = &stream(whole, 1004)[read.len()..];
+            assert_eq!(give(&mut buffer, rest, &mut messages), message(whole));
+            assert!(!buffer.is_kept() && messages.wants_input());
+        }
+    }
+
+    #[test]
+    fn a_buffer_that_was_taken_goes_back_to_the_thread() {
+        let (mut buffer, mut messages) = (ReadBuffer::default(), client());
+        let place = buffer.target().as_ptr();
+        assert_eq!(give(&mut buffer, &stream(6, 0), &mut messages), message(0));
+        // Another connection reads meanwhile.
+        let mut other = client();
+        assert_ne!(buffer.target_for(&mut other).as_ptr(), place);
+        for i in 1..6 {
+            assert_eq!(messages.poll_item(Time::ZERO), message(i));
+        }
+        let mut next = ReadBuffer::default();
+        assert_eq!(next.target().as_ptr(), place);
+        assert_eq!(next.target()[..4], stream(1, 4)[..4], "a new one has zeros");
+    }
+
+    #[test]
+    fn a_cut_that_nobody_asks_for_is_not_lost() {
+        let (mut buffer, mut messages) = (ReadBuffer::default(), client());
+        let read = stream(2, 300);
+        assert_eq!(give(&mut buffer, &read, &mut messages), message(0));
+        assert_eq!(messages.poll_item(Time::ZERO), message(1));
+        assert_eq!(messages.poll_item(Time::ZERO), None);
+        let mut rest = stream(4, 0).split_off(read.len());
+        assert_eq!(messages.handle_input(&mut rest, Time::ZERO), message(2));
+        assert_eq!(messages.poll_item(Time::ZERO), message(3));
+        assert_eq!(messages.poll_item(Time::ZERO), None);
+        assert!(messages.wants_input());
     }
 }

@@ -35,6 +35,8 @@ pub(crate) enum Payload<'a> {
     /// Worth keeping by reference.
     Owned(Bytes),
     /// Owned, but too short for that.
+    Heap(Vec<u8>),
+    /// Shorter still.
     Inline(Inline),
 }
 
@@ -44,6 +46,7 @@ impl Payload<'_> {
         match self {
             Self::Lent(bytes) => Self::Lent(core::mem::take(bytes)),
             Self::Owned(bytes) => Self::Owned(core::mem::take(bytes)),
+            Self::Heap(bytes) => Self::Heap(core::mem::take(bytes)),
             Self::Inline(inline) => Self::Inline(*inline),
         }
     }
@@ -53,6 +56,7 @@ impl Payload<'_> {
         match self {
             Payload::Lent(bytes) => bytes,
             Payload::Owned(bytes) => bytes,
+            Payload::Heap(bytes) => bytes,
             Payload::Inline(inline) => inline.as_slice(),
         }
     }
@@ -127,6 +131,9 @@ impl<'a> Outgoing<'a> {
     pub fn into_owned(self) -> OwnedMessage {
         match (self.kind, self.payload) {
             (MessageKind::Binary, Payload::Owned(bytes)) => bytes.into(),
+            (MessageKind::Binary, Payload::Heap(bytes)) => {
+                OwnedMessage::Binary(OwnedBinary(BinaryStorage::Heap(bytes)))
+            }
             (MessageKind::Binary, payload) => payload.as_slice().into(),
             (MessageKind::Text, payload) => {
                 // It was made from a `str`.
@@ -229,7 +236,10 @@ impl From<OwnedMessage> for Outgoing<'_> {
             OwnedMessage::Binary(OwnedBinary(BinaryStorage::Inline(inline))) => {
                 Self::new(MessageKind::Binary, Payload::Inline(inline))
             }
-            OwnedMessage::Binary(OwnedBinary(BinaryStorage::Heap(bytes))) => bytes.into(),
+            OwnedMessage::Binary(OwnedBinary(BinaryStorage::Heap(bytes))) => {
+                Self::new(MessageKind::Binary, Payload::Heap(bytes))
+            }
+            OwnedMessage::Binary(OwnedBinary(BinaryStorage::Shared(bytes))) => bytes.into(),
         }
     }
 }

@@ -50,18 +50,44 @@ impl OwnedMessage {
 }
 
 impl OwnedMessage {
-    /// A short message, of the first `len` bytes of `masked`. `None` if it is not short,
-    /// if `masked` ends too early, or if it should be text and is not.
+    /// What is stored in place of a short message, the first `len` bytes of `masked`. `None` if
+    /// it is not short, if `masked` ends too early, or if it should be text and is not.
     #[inline(always)]
-    pub(crate) fn unmasked(kind: MessageKind, masked: &[u8], len: usize, key: Key) -> Option<Self> {
+    pub(crate) fn unmasked(
+        kind: MessageKind,
+        masked: &[u8],
+        len: usize,
+        key: Key,
+    ) -> Option<Inline> {
         let inline = Inline::unmasked(masked, len, key)?;
-        Some(match kind {
+        if kind == MessageKind::Text {
+            simdutf8::basic::from_utf8(inline.as_slice()).ok()?;
+        }
+        Some(inline)
+    }
+
+    /// The short message that [`unmasked`](Self::unmasked) has given.
+    #[inline(always)]
+    pub(crate) fn short(kind: MessageKind, inline: Inline) -> Self {
+        match kind {
             MessageKind::Binary => Self::Binary(OwnedBinary(BinaryStorage::Inline(inline))),
-            MessageKind::Text => {
-                simdutf8::basic::from_utf8(inline.as_slice()).ok()?;
-                Self::Text(OwnedText(TextStorage::Inline(inline)))
-            }
-        })
+            MessageKind::Text => Self::Text(OwnedText(TextStorage::Inline(inline))),
+        }
+    }
+
+    /// A binary message of what was copied for it.
+    #[inline(always)]
+    pub(crate) fn copied(bytes: Vec<u8>) -> Self {
+        #[inline(never)]
+        fn shared(bytes: Vec<u8>) -> Bytes {
+            bytes.into()
+        }
+
+        Self::Binary(OwnedBinary(if bytes.len() <= UNSHARED {
+            BinaryStorage::Heap(bytes)
+        } else {
+            BinaryStorage::Shared(shared(bytes))
+        }))
     }
 }
 
@@ -240,14 +266,22 @@ impl fmt::Debug for OwnedText {
 
 /// The bytes of an [`OwnedMessage`]. Dereferences to `[u8]`; up to 31 bytes are
 /// stored without an allocation.
+///
+/// Clones share what they hold if that is more than 4 KiB, or if it came from a `Vec` or
+/// [`Bytes`].
 #[derive(Clone)]
 pub struct OwnedBinary(pub(super) BinaryStorage);
 
 #[derive(Clone)]
 pub(super) enum BinaryStorage {
     Inline(Inline),
-    Heap(Bytes),
+    /// Too short to be worth what sharing costs.
+    Heap(Vec<u8>),
+    Shared(Bytes),
 }
+
+/// Copies of more than this are stored so that they can be shared.
+const UNSHARED: usize = 4 << 10;
 
 impl OwnedBinary {
     /// The bytes.
@@ -257,6 +291,7 @@ impl OwnedBinary {
         match &self.0 {
             BinaryStorage::Inline(inline) => inline.as_slice(),
             BinaryStorage::Heap(bytes) => bytes,
+            BinaryStorage::Shared(bytes) => bytes,
         }
     }
 }
@@ -265,20 +300,21 @@ impl From<&[u8]> for OwnedBinary {
     fn from(bytes: &[u8]) -> Self {
         Self(match Inline::new(bytes) {
             Some(inline) => BinaryStorage::Inline(inline),
-            None => BinaryStorage::Heap(Bytes::copy_from_slice(bytes)),
+            None if bytes.len() <= UNSHARED => BinaryStorage::Heap(bytes.into()),
+            None => BinaryStorage::Shared(Bytes::copy_from_slice(bytes)),
         })
     }
 }
 
 impl From<Vec<u8>> for OwnedBinary {
     fn from(bytes: Vec<u8>) -> Self {
-        Self(BinaryStorage::Heap(bytes.into()))
+        Self(BinaryStorage::Shared(bytes.into()))
     }
 }
 
 impl From<Bytes> for OwnedBinary {
     fn from(bytes: Bytes) -> Self {
-        Self(BinaryStorage::Heap(bytes))
+        Self(BinaryStorage::Shared(bytes))
     }
 }
 
@@ -286,7 +322,8 @@ impl From<OwnedBinary> for Bytes {
     fn from(binary: OwnedBinary) -> Self {
         match binary.0 {
             BinaryStorage::Inline(inline) => Self::copy_from_slice(inline.as_slice()),
-            BinaryStorage::Heap(bytes) => bytes,
+            BinaryStorage::Heap(bytes) => bytes.into(),
+            BinaryStorage::Shared(bytes) => bytes,
         }
     }
 }
@@ -295,7 +332,8 @@ impl From<OwnedBinary> for Vec<u8> {
     fn from(binary: OwnedBinary) -> Self {
         match binary.0 {
             BinaryStorage::Inline(inline) => inline.as_slice().into(),
-            BinaryStorage::Heap(bytes) => bytes.into(),
+            BinaryStorage::Heap(bytes) => bytes,
+            BinaryStorage::Shared(bytes) => bytes.into(),
         }
     }
 }
@@ -359,7 +397,8 @@ mod tests {
                 let payload = masked[..len].to_vec();
                 mask::apply(&mut masked, key);
                 for kind in [MessageKind::Text, MessageKind::Binary] {
-                    let message = OwnedMessage::unmasked(kind, &masked, len, key);
+                    let message = OwnedMessage::unmasked(kind, &masked, len, key)
+                        .map(|inline| OwnedMessage::short(kind, inline));
                     let fits = len <= INLINE && masked.len() > INLINE;
                     assert_eq!(message.is_some(), fits, "{len} of {}", masked.len());
                     if let Some(message) = message {

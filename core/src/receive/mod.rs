@@ -21,7 +21,7 @@ use crate::connection::{Input, Role};
 use crate::deflate::Window;
 use crate::frame::{Header, MASK, MAX_CONTROL, Opcode, Rsv1};
 use crate::mask::{self, Key};
-use crate::message::{Lent, MessageKind};
+use crate::message::{Inline, Lent, MessageKind, OwnedMessage};
 
 /// What one step over the input found.
 ///
@@ -145,6 +145,46 @@ pub(crate) struct Plain {
     /// Zero if the payload is not masked.
     pub(crate) key: Key,
     pub(crate) len: usize,
+}
+
+impl Plain {
+    /// Bytes of the whole frame.
+    #[inline(always)]
+    pub(crate) fn whole(&self) -> usize {
+        self.header + self.len
+    }
+
+    /// The message, if it is short and `bytes`, which begin with it, go on for long enough:
+    /// it comes in registers then, and is none yet, which would need a place in memory.
+    #[inline(always)]
+    pub(crate) fn short(&self, bytes: &[u8]) -> Option<Inline> {
+        let payload = bytes.get(self.header..)?;
+        OwnedMessage::unmasked(self.kind, payload, self.len, self.key)
+    }
+
+    /// The payload of a binary message, with which `bytes` begin.
+    pub(crate) fn binary(&self, bytes: &[u8]) -> Vec<u8> {
+        let payload = bytes.get(self.header..self.whole()).unwrap_or_default();
+        mask::to_vec(payload, self.key)
+    }
+
+    /// The payload of a text, with which `bytes` begin. None: it is no text, and still there.
+    pub(crate) fn text(&self, bytes: &mut [u8]) -> Option<String> {
+        let payload = bytes.get_mut(self.header..self.whole())?;
+        // What a client receives has no mask.
+        let is_masked = self.key != [0; 4];
+        if is_masked {
+            mask::apply(payload, self.key);
+        }
+        if let Ok(text) = simdutf8::basic::from_utf8(payload) {
+            return Some(text.into());
+        }
+        // What follows from this violation begins with a deadline.
+        if is_masked {
+            mask::apply(payload, self.key);
+        }
+        None
+    }
 }
 
 /// A data frame that may be received.

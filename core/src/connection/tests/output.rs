@@ -99,7 +99,8 @@ fn a_short_message_leaves_without_what_lay_behind_it_when_it_was_read() {
         for kind in [MessageKind::Text, MessageKind::Binary] {
             let mut bench = Bench::new(role);
             let short = (0..32).map(|len| OwnedMessage::unmasked(kind, &read, len, [0; 4]));
-            for message in short.map(|message| message.expect("short and ASCII")) {
+            for inline in short.map(|inline| inline.expect("short and ASCII")) {
+                let message = OwnedMessage::short(kind, inline);
                 bench.connection.sender().send(message).expect("open");
             }
             let expected = (0..32).map(|len| (kind.into(), read[..len].to_vec()));
