@@ -3,7 +3,7 @@
 use crate::buffers;
 use crate::close::Closed;
 use crate::connection::{Connection, Cut, Event, Input};
-use crate::message::{MessageKind, OwnedMessage};
+use crate::message::{INLINE, MessageKind, OwnedMessage};
 use crate::receive::Plain;
 use crate::send::{OutputBuffer, Sender, Transmit};
 use crate::time::Time;
@@ -158,6 +158,10 @@ pub struct Messages {
     cut: Option<Cut>,
 }
 
+/// Behind what is copied, so that the last of it is taken like all before: as many bytes at
+/// once as a short message may have.
+const BEHIND: usize = INLINE + 1;
+
 /// A buffer that is this many times as long as what is left in it stays with the thread.
 const SHARE: usize = 8;
 
@@ -195,14 +199,16 @@ impl Messages {
     // Inlined, so that the message goes from the input to where it is used in registers.
     #[inline(always)]
     pub fn poll_held(&mut self) -> Option<OwnedMessage> {
-        let unparsed = self.held.get(self.parsed..self.end)?;
-        let plain = self.connection.plain(unparsed)?;
-        match (plain.short(unparsed), plain.kind) {
+        let plain = self.connection.plain(self.unparsed())?;
+        // What lies behind the end does not matter.
+        let short = plain.short(self.held.get(self.parsed..)?);
+        match (short, plain.kind) {
             (Some(inline), kind) => {
                 // As long as it is no message there is none to be dropped if this panics.
                 self.advance(plain.whole());
                 Some(OwnedMessage::short(kind, inline))
             }
+            (None, _) if plain.is_short() => None,
             (None, MessageKind::Binary) => Some(OwnedMessage::copied(self.take_binary(&plain))),
             (None, MessageKind::Text) => Some(self.take_text(&plain)?.into()),
         }
@@ -267,8 +273,8 @@ impl Messages {
     /// Holds a copy, behind what is held.
     fn hold_copy(&mut self, rest: &[u8]) {
         if !rest.is_empty() {
-            let held: Box<[u8]> = [self.unparsed(), rest].concat().into();
-            let all = 0..held.len();
+            let held: Box<[u8]> = [self.unparsed(), rest, &[0; BEHIND]].concat().into();
+            let all = 0..held.len() - BEHIND;
             self.let_go();
             self.set_held(held, all, 0);
         }

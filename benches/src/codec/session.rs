@@ -139,7 +139,7 @@ fn drive<S: Service>(service: S, memory: &mut Memory<'_>) -> Option<()> {
                 let n = memory.fetch(target);
                 session.handle_read(n, now);
             } else {
-                match memory.fetch(buffer.target()) {
+                match memory.fetch(buffer.target_for(&mut session)) {
                     0 => break,
                     n => none(buffer.give(n, &mut session, now)),
                 }

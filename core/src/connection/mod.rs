@@ -191,6 +191,8 @@ impl Connection {
         let plain = self.plain(bytes)?;
         let message = match (plain.short(bytes), plain.kind) {
             (Some(inline), kind) => OwnedMessage::short(kind, inline),
+            // It is the last, or no text.
+            (None, _) if plain.is_short() => return None,
             (None, MessageKind::Binary) => OwnedMessage::copied(plain.binary(bytes)),
             (None, MessageKind::Text) => plain.text(input.rest_mut())?.into(),
         };

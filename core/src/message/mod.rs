@@ -14,7 +14,7 @@ use bytes::Bytes;
 pub(crate) use self::outgoing::Compression;
 pub use self::outgoing::Outgoing;
 pub(crate) use self::outgoing::Payload;
-pub(crate) use self::owned::Inline;
+pub(crate) use self::owned::{INLINE, Inline};
 pub use self::owned::{OwnedBinary, OwnedMessage, OwnedText};
 
 /// Text or binary (RFC 6455 §5.6).

@@ -122,7 +122,7 @@ impl From<Bytes> for OwnedMessage {
 }
 
 /// Short payloads are stored in place: an allocation costs more than receiving them.
-const INLINE: usize = 31;
+pub(crate) const INLINE: usize = 31;
 
 /// Aligned, so that it moves in whole words: odd loads right behind the copy that
 /// filled it would each wait for it.
@@ -364,6 +364,7 @@ impl fmt::Debug for OwnedBinary {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Connection, Endpoint, Incoming, Messages, ReadBuffer, SharedConfig, Time};
 
     #[test]
     fn short_payloads_are_stored_in_place_and_long_ones_are_not() {
@@ -410,5 +411,57 @@ mod tests {
         let bad = [&b"\xff"[..], &[b'x'; 40]].concat();
         assert!(OwnedMessage::unmasked(MessageKind::Text, &bad, 1, [0; 4]).is_none());
         assert!(OwnedMessage::unmasked(MessageKind::Binary, &bad, 1, [0; 4]).is_some());
+    }
+
+    fn is_in_place(item: Option<Incoming>) -> bool {
+        matches!(
+            item,
+            Some(Incoming::Message(
+                OwnedMessage::Binary(OwnedBinary(BinaryStorage::Inline(_)))
+                    | OwnedMessage::Text(OwnedText(TextStorage::Inline(_)))
+            ))
+        )
+    }
+
+    #[test]
+    fn a_short_message_is_stored_in_place_wherever_a_read_ends() {
+        let now = Time::ZERO;
+        for opcode in [0x81, 0x82] {
+            let frame = [opcode, 0x80 | 3, 0, 0, 0, 0, b'a', b'b', b'c'];
+            for messages in [1, 2, 5000] {
+                let connection = Connection::server(&SharedConfig::default(), now);
+                let mut endpoint = Messages::new(connection, Vec::new());
+                let mut buffer = ReadBuffer::default();
+                let read = frame.repeat(messages);
+                let mut left = &*read;
+                while !left.is_empty() {
+                    let target = buffer.target_for(&mut endpoint);
+                    let n = left.len().min(target.len());
+                    target[..n].copy_from_slice(&left[..n]);
+                    left = &left[n..];
+                    assert!(is_in_place(buffer.give(n, &mut endpoint, now)));
+                    while endpoint.holds_input() {
+                        let held = endpoint.poll_held().map(Incoming::Message);
+                        match held.or_else(|| endpoint.poll_item(now)) {
+                            Some(item) => assert!(is_in_place(Some(item))),
+                            None => break,
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_last_short_message_of_a_copy_is_taken_like_those_before() {
+        let frame = [0x82, 0x80 | 3, 0, 0, 0, 0, b'a', b'b', b'c'];
+        let connection = Connection::server(&SharedConfig::default(), Time::ZERO);
+        let mut endpoint = Messages::new(connection, Vec::new());
+        let first = endpoint.handle_input(&mut frame.repeat(3), Time::ZERO);
+        assert!(is_in_place(first));
+        for _ in 0..2 {
+            assert!(is_in_place(endpoint.poll_held().map(Incoming::Message)));
+        }
+        assert!(!endpoint.holds_input());
     }
 }

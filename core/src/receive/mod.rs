@@ -21,7 +21,7 @@ use crate::connection::{Input, Role};
 use crate::deflate::Window;
 use crate::frame::{Header, MASK, MAX_CONTROL, Opcode, Rsv1};
 use crate::mask::{self, Key};
-use crate::message::{Inline, Lent, MessageKind, OwnedMessage};
+use crate::message::{INLINE, Inline, Lent, MessageKind, OwnedMessage};
 
 /// What one step over the input found.
 ///
@@ -152,6 +152,12 @@ impl Plain {
     #[inline(always)]
     pub(crate) fn whole(&self) -> usize {
         self.header + self.len
+    }
+
+    /// Whether a message keeps it in place: an allocation would cost more.
+    #[inline(always)]
+    pub(crate) fn is_short(&self) -> bool {
+        self.len <= INLINE
     }
 
     /// The message, if it is short and `bytes`, which begin with it, go on for long enough:
