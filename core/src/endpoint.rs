@@ -39,9 +39,11 @@ pub trait Endpoint {
     /// Holds what [`take_input`](Self::take_input) has left behind an item: `rest` of `bytes`.
     ///
     /// It may take all of `bytes` and leave an empty slice. [`ReadBuffer`](crate::ReadBuffer)
-    /// asks for it, and only endpoints that leave something need it.
+    /// asks for it, and only endpoints that leave something need it. Who stands around
+    /// [`Messages`] passes this and [`give_back`](Self::give_back) on, or bytes are lost.
     fn hold(&mut self, bytes: &mut Box<[u8]>, rest: Range<usize>) {
-        let _ = (bytes, rest);
+        debug_assert!(rest.is_empty(), "nobody holds the rest");
+        let _ = bytes;
     }
 
     /// Gives back what it holds, all of it or a copy, and where that ends, if only the
