@@ -175,6 +175,10 @@ proptest! {
                             bytes.extend(more);
                             *last = is_last;
                         }
+                        // So is what comes before the fault that ends it.
+                        (Some(last @ Seen::Chunk(_, false)), closed @ Seen::Closed(_)) => {
+                            *last = closed;
+                        }
                         (_, seen) => all.push(seen),
                     }
                 }
