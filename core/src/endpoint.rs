@@ -39,9 +39,11 @@ pub trait Endpoint {
     /// Holds what [`take_input`](Self::take_input) has left behind an item: `rest` of `bytes`.
     ///
     /// It may take all of `bytes` and leave an empty slice. [`ReadBuffer`](crate::ReadBuffer)
-    /// asks for it, and only endpoints that leave something need it.
+    /// asks for it, and only endpoints that leave something need it. Who stands around
+    /// [`Messages`] passes this and [`give_back`](Self::give_back) on, or bytes are lost.
     fn hold(&mut self, bytes: &mut Box<[u8]>, rest: Range<usize>) {
-        let _ = (bytes, rest);
+        debug_assert!(rest.is_empty(), "nobody holds the rest");
+        let _ = bytes;
     }
 
     /// Gives back what it holds, all of it or a copy, and where that ends, if only the
@@ -244,7 +246,20 @@ impl Messages {
         {
             return true;
         }
-        !unparsed.is_empty() && self.connection.may_be_whole(unparsed)
+        !unparsed.is_empty() && self.cut.is_none() && self.connection.may_be_whole(unparsed)
+    }
+
+    /// Whether all that is held is the beginning of a frame, in as much memory as one read
+    /// takes.
+    ///
+    /// Before a driver waits it gives that to the next read's [`ReadBuffer`](crate::ReadBuffer),
+    /// whether there is anything to be read or not:
+    /// [`target_for`](crate::ReadBuffer::target_for), and then
+    /// [`give_rest`](crate::ReadBuffer::give_rest).
+    #[must_use]
+    #[inline]
+    pub fn holds_cut(&self) -> bool {
+        self.cut.is_some()
     }
 
     #[inline]
@@ -311,6 +326,9 @@ impl Endpoint for Messages {
     fn take_input(&mut self, input: &mut Input<'_>, now: Time) -> Option<Incoming> {
         if self.cut.is_some() {
             // It was not asked to give it back.
+            if input.take_fresh() {
+                self.connection.sender().touch(now);
+            }
             self.hold_copy(input.remaining());
             input.discard();
             return self.poll_item(now);

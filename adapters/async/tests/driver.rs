@@ -520,3 +520,158 @@ fn a_transport_may_poll_another_connection_inside_its_own_read() {
     }));
     assert_eq!(poll(outer.recv()), Poll::Ready(Some("outer".into())));
 }
+
+/// Numbers that look random, the same ones each time.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (self.0 >> 33) as usize % n
+    }
+
+    fn len(&mut self) -> usize {
+        match self.below(8) {
+            0 => self.below(60_000),
+            1..4 => self.below(5000),
+            _ => self.below(130),
+        }
+    }
+}
+
+/// A frame of any length; masked with zeros if a client sends it.
+fn any_frame(opcode: u8, payload: &[u8], is_masked: bool) -> Vec<u8> {
+    let mask = if is_masked { 0x80 } else { 0 };
+    let mut frame = vec![0x80 | opcode];
+    match payload.len() {
+        len @ 0..126 => frame.push(mask | len as u8),
+        len => {
+            frame.push(mask | 126);
+            frame.extend((len as u16).to_be_bytes());
+        }
+    }
+    frame.extend(&[0; 4][..if is_masked { 4 } else { 0 }]);
+    frame.extend(payload);
+    frame
+}
+
+/// A connection, what it is to receive, and what it has sent.
+struct Line {
+    ws: WebSocket<Script, Virtual>,
+    script: Script,
+    expected: VecDeque<Vec<u8>>,
+    pongs: Vec<Vec<u8>>,
+    sent: Vec<Vec<u8>>,
+    number: u8,
+}
+
+impl Line {
+    fn new(dice: &mut Dice, number: u8) -> Self {
+        let (ws, script) = web_socket(Config::default());
+        let (mut expected, mut pongs) = (VecDeque::new(), Vec::new());
+        let mut bytes = Vec::new();
+        for i in 0..30 {
+            if dice.below(5) == 0 {
+                let ping = vec![number, i];
+                bytes.extend(any_frame(9, &ping, true));
+                pongs.push(ping);
+            } else {
+                let message = vec![number + i; dice.len()];
+                bytes.extend(any_frame(2, &message, true));
+                expected.push_back(message);
+            }
+        }
+        let mut reads = VecDeque::new();
+        while !bytes.is_empty() {
+            let rest = bytes.split_off(bytes.len().min(1 + dice.len()));
+            reads.push_back(core::mem::replace(&mut bytes, rest));
+        }
+        script.0.borrow_mut().reads = reads;
+        Self {
+            ws,
+            script,
+            expected,
+            pongs,
+            sent: Vec::new(),
+            number,
+        }
+    }
+
+    fn recv(&mut self) -> bool {
+        let Poll::Ready(message) = poll(self.ws.recv()) else {
+            return false;
+        };
+        let message = message.expect("open");
+        let expected = self.expected.pop_front().expect("no more");
+        assert!(message.as_bytes() == expected, "{} bytes", expected.len());
+        true
+    }
+
+    fn step(&mut self, dice: &mut Dice) {
+        match dice.below(4) {
+            0 => {
+                let payload = vec![100 + self.number; dice.len()];
+                let sent = match dice.below(2) {
+                    0 => poll(self.ws.send(&payload[..])),
+                    _ => poll(self.ws.send(payload.clone())),
+                };
+                match sent {
+                    Poll::Ready(Err(error)) => assert_eq!(error, SendError::Full),
+                    _ => self.sent.push(payload),
+                }
+            }
+            1 => self.script.0.borrow_mut().room = Some(dice.len()),
+            2 => {
+                // What is not there yet comes later.
+                let mut peer = self.script.0.borrow_mut();
+                let reads = core::mem::take(&mut peer.reads);
+                drop(peer);
+                self.recv();
+                self.script.0.borrow_mut().reads = reads;
+            }
+            _ => {
+                self.recv();
+            }
+        }
+    }
+
+    fn finish(mut self) {
+        self.script.0.borrow_mut().room = None;
+        for _ in 0..1000 {
+            self.recv();
+        }
+        assert!(self.expected.is_empty(), "{} are lost", self.expected.len());
+        assert!(poll(self.ws.flush()).is_ready());
+        let output = self.script.0.borrow().output();
+        let (mut pongs, mut sent, mut rest) = (Vec::new(), Vec::new(), &output[..]);
+        while let [first, second, behind @ ..] = rest {
+            let (len, header) = match second {
+                126 => (usize::from(u16::from_be_bytes([behind[0], behind[1]])), 4),
+                len => (usize::from(*len), 2),
+            };
+            let payload = rest[header..header + len].to_vec();
+            rest = &rest[header + len..];
+            match first {
+                0x8a => pongs.push(payload),
+                0x82 => sent.push(payload),
+                _ => panic!("{first}"),
+            }
+        }
+        assert!(pongs == self.pongs && sent == self.sent);
+    }
+}
+
+#[test]
+fn connections_that_take_turns_on_one_thread_get_and_send_what_is_theirs() {
+    for seed in 0..20 {
+        let dice = &mut Dice(seed);
+        let mut lines = [0, 50].map(|number| Line::new(dice, number));
+        for _ in 0..150 {
+            lines[dice.below(2)].step(dice);
+        }
+        lines.into_iter().for_each(Line::finish);
+    }
+}

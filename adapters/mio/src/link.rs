@@ -295,7 +295,9 @@ impl State {
         if self.holds_input() || !self.endpoint.wants_input() {
             return false;
         }
-        let Some(wire) = self.wire.as_mut().filter(|wire| wire.is_readable()) else {
+        // The beginning of a frame would keep the buffer it was read to until there is more.
+        let may_read = |wire: &&mut Wire| wire.is_readable() || self.endpoint.holds_cut();
+        let Some(wire) = self.wire.as_mut().filter(may_read) else {
             return false;
         };
         self.stash = wire.read(&mut self.endpoint, now);
@@ -356,28 +358,53 @@ pub(crate) fn after(timeout: Duration) -> Time {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
     use std::net::TcpListener;
 
     use sockeye_core::SharedConfig;
 
     use super::*;
 
-    #[test]
-    fn who_has_sent_everything_owns_no_buffer() {
+    /// A server's side, and its peer.
+    fn link() -> (Link, std::net::TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("bound");
         let stream = std::net::TcpStream::connect(address).expect("a listener");
+        let (peer, _) = listener.accept().expect("a peer");
         stream.set_nonblocking(true).expect("a socket");
         let mut stream = TcpStream::from_std(stream);
         let waiter = Waiter::new(&mut stream).expect("a poll");
         let connection = Connection::server(&SharedConfig::default(), now());
         let socket = Socket::new(stream, None);
         let link = Link::new(connection, Vec::new(), socket, waiter).expect("a waker");
+        (link, peer)
+    }
+
+    #[test]
+    fn who_has_sent_everything_owns_no_buffer() {
+        let (link, _peer) = link();
         link.queue(|sender| sender.send("hello")).expect("open");
         assert!(!link.lock().endpoint.wants_buffer(), "it is in use");
         link.write(Until::Empty).expect("open");
         assert!(link.lock().endpoint.wants_buffer());
         let spare = scratch::take_output().expect("the thread's");
         assert!(spare.capacity() > 0);
+    }
+
+    #[test]
+    fn who_waits_for_the_rest_of_a_frame_owns_no_read_buffer() {
+        let (link, mut peer) = link();
+        let mut sent = [&[0x82, 0xfe, 3, 232, 0, 0, 0, 0][..], &[7; 1000]]
+            .concat()
+            .repeat(6);
+        sent.push(0x82);
+        peer.write_all(&sent).expect("room");
+        for _ in 0..6 {
+            let incoming = link.incoming(None).expect("no time-out");
+            assert!(matches!(incoming, Some(Incoming::Message(_))));
+        }
+        assert_eq!(link.incoming(Some(now())), Err(TimedOut));
+        let endpoint = &link.lock().endpoint;
+        assert!(!endpoint.holds_input() && !endpoint.holds_cut());
     }
 }

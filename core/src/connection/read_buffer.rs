@@ -96,7 +96,7 @@ impl ReadBuffer {
     #[must_use]
     #[inline]
     pub fn target(&mut self) -> &mut [u8] {
-        if self.bytes.is_empty() {
+        if self.bytes.len() != 2 * self.read && !self.is_kept() {
             self.bytes = Self::bytes(2 * self.read);
         }
         let start = self.kept.end;
@@ -175,16 +175,21 @@ impl ReadBuffer {
 
     #[inline(never)]
     fn take_back(&mut self, bytes: Box<[u8]>, end: usize, cut: Cut) {
-        if bytes.len() == 2 * self.read {
+        let begin = bytes.get(end.saturating_sub(cut.len)..end);
+        let begin = begin.unwrap_or_default();
+        if begin.len() > self.read {
+            // From a buffer for longer reads: there must be room for one behind it all the same.
+            self.bytes = [begin, &vec![0; self.read]].concat().into();
+            self.kept.end = begin.len();
+        } else if bytes.len() == 2 * self.read {
             buffers::recycle_read(core::mem::replace(&mut self.bytes, bytes));
             self.kept.end = end;
         } else {
-            // A copy. What is left of a read fits one.
-            let rest = bytes.get(end - cut.len..end).unwrap_or_default();
-            if let Some(place) = self.target().get_mut(..rest.len()) {
-                place.copy_from_slice(rest);
+            // A copy.
+            if let Some(place) = self.target().get_mut(..begin.len()) {
+                place.copy_from_slice(begin);
             }
-            self.kept.end = rest.len();
+            self.kept.end = begin.len();
         }
         self.keep_cut(cut);
     }
@@ -328,6 +333,28 @@ mod tests {
         let mut next = ReadBuffer::default();
         assert_eq!(next.target().as_ptr(), place);
         assert_eq!(next.target()[..4], stream(1, 4)[..4], "a new one has zeros");
+    }
+
+    #[test]
+    fn a_cut_goes_on_in_a_buffer_for_shorter_reads() {
+        for (whole, read) in [(10, 100), (10, 400), (3, 100), (3, 400)] {
+            let (mut long, mut messages) = (ReadBuffer::default(), client());
+            let bytes = stream(whole, 300);
+            assert_eq!(give(&mut long, &bytes, &mut messages), message(0));
+            for i in 1..whole {
+                assert_eq!(messages.poll_item(Time::ZERO), message(i));
+            }
+            assert_eq!(messages.poll_item(Time::ZERO), None);
+
+            let mut short = ReadBuffer::new(read);
+            let mut items = Vec::new();
+            for piece in stream(whole + 2, 0)[bytes.len()..].chunks(read) {
+                items.extend(give(&mut short, piece, &mut messages));
+                items.extend(messages.poll_item(Time::ZERO));
+            }
+            items.extend(short.give_rest(&mut messages, Time::ZERO));
+            assert_eq!(items, [whole, whole + 1].map(|i| message(i).expect("some")));
+        }
     }
 
     #[test]

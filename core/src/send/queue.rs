@@ -138,9 +138,10 @@ impl Queue {
     /// Gives the buffer back if nothing is in it.
     #[inline]
     pub(super) fn reclaim(&mut self) -> Option<OutputBuffer> {
-        self.0
-            .take_if(|pending| pending.is_empty())
-            .map(OutputBuffer)
+        match &mut self.0 {
+            Some(pending) if !pending.is_empty() => pending.give_tail(),
+            empty => empty.take().map(OutputBuffer),
+        }
     }
 
     #[inline]
@@ -154,8 +155,12 @@ impl OutputBuffer {
     /// a connection that has none makes its own.
     #[must_use]
     pub fn with_capacity(bytes: usize) -> Self {
+        Self::of(Vec::with_capacity(bytes))
+    }
+
+    fn of(tail: Vec<u8>) -> Self {
         Self(Box::new(Pending {
-            tail: Vec::with_capacity(bytes),
+            tail,
             ..Pending::default()
         }))
     }
@@ -280,6 +285,13 @@ impl Pending {
         if let Some(more) = &mut self.more {
             more.shrink();
         }
+    }
+
+    /// Gives away what is appended to, if nothing is in it: only segments wait.
+    #[cold]
+    fn give_tail(&mut self) -> Option<OutputBuffer> {
+        let is_spare = self.tail.is_empty() && self.tail.capacity() > 0;
+        is_spare.then(|| OutputBuffer::of(core::mem::take(&mut self.tail)))
     }
 
     #[inline]

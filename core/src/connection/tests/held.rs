@@ -1,7 +1,7 @@
 //! What a read brought behind its first message, handed out one by one.
 
 use super::*;
-use crate::{Delivery, Endpoint, Incoming, Messages, OwnedMessage};
+use crate::{Delivery, Endpoint, Incoming, Messages, OwnedMessage, ReadBuffer};
 
 /// Messages of a connection that has been given everything in one read, and the first of them.
 fn given(bench: Bench, bytes: &[u8]) -> (Messages, Option<Incoming>) {
@@ -144,5 +144,59 @@ fn what_cannot_be_told_is_taken_for_a_frame() {
         let bytes = [bench.whole(Opcode::Text, b"one"), alloc::vec![0xff]].concat();
         let (messages, _) = given(bench, &bytes);
         assert!(messages.holds_frame(), "a violation");
+    }
+}
+
+/// Messages that have handed out all that one read brought but the beginning of a frame.
+fn cut(bench: Bench, next: &[u8]) -> Messages {
+    let mut messages = Messages::new(bench.connection, Vec::new());
+    let mut buffer = ReadBuffer::default();
+    let read = [&frame(bench.role, true, Opcode::Text, b"one"), next].concat();
+    buffer.target_for(&mut messages)[..read.len()].copy_from_slice(&read);
+    assert!(buffer.give(read.len(), &mut messages, bench.now).is_some());
+    assert_eq!(messages.poll_item(bench.now), None);
+    assert!(messages.wants_input());
+    messages
+}
+
+#[test]
+fn what_comes_behind_a_cut_that_was_not_asked_for_is_a_sign_of_life() {
+    for role in ROLES {
+        let bench = Bench::new(role);
+        let mut now = bench.now;
+        let next = bench.whole(Opcode::Binary, &[7; 100]);
+        let mut messages = cut(bench, &next[..50]);
+        let deadline = |messages: &mut Messages, now: &mut Time| {
+            *now = messages.poll_timeout().expect("a deadline");
+            messages.handle_timeout(*now);
+        };
+        deadline(&mut messages, &mut now);
+        assert_eq!(output(&mut messages, now).len() % 4, 2, "a Ping");
+        assert_eq!(messages.handle_input(&mut next[50..60].to_vec(), now), None);
+        deadline(&mut messages, &mut now);
+        assert_eq!(output(&mut messages, now).len() % 4, 2, "another");
+        assert_eq!(messages.poll_item(now), None);
+    }
+}
+
+#[test]
+#[cfg(feature = "deflate")]
+fn the_beginning_of_a_compressed_frame_is_not_taken_for_one() {
+    use crate::deflate::{Agreed, Window};
+
+    let window = Window {
+        bits: 15,
+        takeover: false,
+    };
+    let agreed = Agreed {
+        send: window,
+        receive: window,
+    };
+    for role in ROLES {
+        let bench = Bench::extended(role, crate::Extensions::with_deflate(agreed), |_| ());
+        let mut next = bench.whole(Opcode::Binary, &[7; 100]);
+        next[0] |= 0x40;
+        let messages = cut(bench, &next[..50]);
+        assert!(!messages.holds_frame());
     }
 }

@@ -102,7 +102,7 @@ impl Echo {
 }
 
 /// Mostly legal frames, with what attackers and bad implementations add.
-fn transcript(role: Role) -> impl Strategy<Value = Vec<u8>> {
+pub(super) fn transcript(role: Role) -> impl Strategy<Value = Vec<u8>> {
     let opcode = prop_oneof![
         3 => Just(Opcode::Text),
         3 => Just(Opcode::Binary),

@@ -12,6 +12,7 @@ mod invariance;
 mod limits;
 mod output;
 mod pausing;
+mod shared_buffer;
 mod timers;
 
 use alloc::string::String;

@@ -92,6 +92,67 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn buffers_that_go_from_one_to_another_take_nothing_along(
+        acts in proptest::collection::vec(
+            (any::<bool>(), 0_usize..6, prop_oneof![0_usize..200, 3000_usize..20_000], payload()),
+            0..80,
+        ),
+    ) {
+        let mut benches = [Bench::new(Role::Server), Bench::new(Role::Client)];
+        let mut sent = [(); 2].map(|()| Vec::new());
+        let mut out = [(); 2].map(|()| Vec::new());
+        let mut spare = None;
+        for (number, (which, act, len, how)) in acts.into_iter().enumerate() {
+            let bench = &mut benches[usize::from(which)];
+            let before = bench.connection.sender().buffered();
+            match act {
+                0..=2 => {
+                    if bench.connection.wants_buffer() && let Some(buffer) = spare.take() {
+                        bench.connection.lend(buffer);
+                    }
+                    let payload = alloc::vec![number as u8; len];
+                    let shared = Bytes::from(payload.clone());
+                    let sender = bench.connection.sender();
+                    match how {
+                        Payload::Lent => sender.send(&payload[..]),
+                        Payload::Owned => sender.send(payload.clone()),
+                        Payload::Shared => sender.send(shared.clone()),
+                    }.expect("below the mark");
+                    let header = match len { 0..126 => 2, 126..0x1_0000 => 4, _ => 10 };
+                    let key = if which { 4 } else { 0 };
+                    prop_assert_eq!(sender.buffered(), before + header + key + len);
+                    sent[usize::from(which)].push(payload);
+                }
+                3 => bench.connection.sender().ping(&alloc::vec![1; len.min(125)]).expect("open"),
+                _ => {
+                    let Some(Transmit::Write(output)) = bench.connection.poll_transmit() else { continue };
+                    let written: Vec<u8> = output.slices().flatten().copied().take(len * 3).collect();
+                    bench.connection.handle_written(written.len(), bench.now);
+                    out[usize::from(which)].extend(written);
+                }
+            }
+            let waits = |bench: &mut Bench| match bench.connection.poll_transmit() {
+                Some(Transmit::Write(output)) => output.slices().map(<[u8]>::len).sum(),
+                _ => 0,
+            };
+            let before = waits(bench);
+            spare = bench.connection.reclaim().or(spare);
+            prop_assert_eq!(waits(bench), before);
+        }
+        for ((mut bench, sent), mut out) in benches.into_iter().zip(sent).zip(out) {
+            bench.connection.sender().close(crate::CloseCode::NORMAL, "").expect("open");
+            out.extend(bench.output());
+            let mut frames = decode(bench.role, &out);
+            frames.retain(|(opcode, _)| *opcode != Opcode::Ping);
+            prop_assert_eq!(frames.pop().map(|(opcode, _)| opcode), Some(Opcode::Close));
+            prop_assert_eq!(frames.into_iter().map(|(_, payload)| payload).collect::<Vec<_>>(), sent);
+            prop_assert_eq!(bench.connection.sender().buffered(), 0);
+        }
+    }
+}
+
 #[test]
 fn a_short_message_leaves_without_what_lay_behind_it_when_it_was_read() {
     let read: Vec<u8> = (b'A'..=b'z').collect();
@@ -207,6 +268,20 @@ fn what_waits_for_a_slow_peer_keeps_no_empty_buffers() {
         let buffer = bench.connection.reclaim().expect("nothing is in it");
         assert!(buffer.capacity() < (messages.len() + 1) * (16 << 10));
     }
+}
+
+#[test]
+fn what_was_lent_to_whom_a_slow_peer_keeps_waiting_goes_back_if_nothing_is_in_it() {
+    let mut bench = Bench::new(Role::Server);
+    let large = Bytes::from(alloc::vec![9; 10_000]);
+    bench.connection.sender().send(large).expect("open");
+    bench.connection.lend(OutputBuffer::with_capacity(40_000));
+    bench.connection.handle_written(0, bench.now);
+    let buffer = bench.connection.reclaim().expect("nothing is in it");
+    assert!(buffer.capacity() >= 40_000);
+    assert!(bench.connection.wants_buffer());
+    assert!(bench.connection.reclaim().is_none());
+    assert_eq!(bench.frames().len(), 1);
 }
 
 #[test]
