@@ -142,7 +142,9 @@ const LONGEST_SHORT: usize = 2 + 4 + 125;
 ///
 /// What a read brought behind the first message is held, at most one read, until
 /// [`poll_item`](Endpoint::poll_item) has taken it: where it was read, if it is an eighth of
-/// that or more.
+/// the [`ReadBuffer`](crate::ReadBuffer) or more, which is the connection's until the last
+/// message is taken. So a connection whose application lingers holds at most two reads, 34 KiB
+/// by default.
 ///
 /// Output above the soft mark does not pause receiving here: two such endpoints
 /// that send to each other without end would wait for each other. The caller holds

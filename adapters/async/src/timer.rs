@@ -36,8 +36,10 @@ pub trait Sleep: Unpin {
     /// Sets it anew.
     fn reset(&mut self, at: Time);
 
-    /// Ready once the moment has come; until then the task is woken when it does, and the
-    /// same one need not ask again.
+    /// Ready once the moment has come; until then the task is woken when it does.
+    ///
+    /// The same task does not ask again before that, so it must not be woken while the clock
+    /// is still before the moment.
     fn poll_elapsed(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 }
 
