@@ -62,26 +62,15 @@ impl<'b> Input<'b> {
     /// No bytes: to collect an event that came from elsewhere.
     #[must_use]
     pub fn empty() -> Self {
-        Self {
-            bytes: &mut [],
-            at: 0,
-            fresh: false,
-            longest: 0,
-            whole: 0,
-            is_taken: false,
-        }
+        Self::held(&mut [])
     }
 
     /// Bytes that were given before, and were held while receiving paused.
     #[must_use]
     pub fn held(bytes: &'b mut [u8]) -> Self {
         Self {
-            bytes,
-            at: 0,
             fresh: false,
-            longest: 0,
-            whole: 0,
-            is_taken: false,
+            ..Self::new(bytes)
         }
     }
 
