@@ -152,10 +152,18 @@ fn poll<T>(future: impl Future<Output = T>) -> Poll<T> {
     pin!(future).poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// A client's frame of at most 125 bytes, masked with zeros.
+/// A client's frame, masked with zeros.
 fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
-    let mut frame = vec![0x80 | opcode, 0x80 | payload.len() as u8, 0, 0, 0, 0];
-    frame.extend_from_slice(payload);
+    let mut frame = vec![0x80 | opcode];
+    match payload.len() {
+        len @ 0..126 => frame.push(0x80 | len as u8),
+        len => {
+            frame.push(0x80 | 126);
+            frame.extend((len as u16).to_be_bytes());
+        }
+    }
+    frame.extend([0; 4]);
+    frame.extend(payload);
     frame
 }
 
@@ -385,7 +393,7 @@ fn a_peer_that_never_stops_sending_leaves_the_thread_to_others() {
 fn a_peer_that_never_stops_sending_does_not_stop_the_clock() {
     let short = frame(1, b"more").repeat(10);
     // Through several reads, the last into a buffer of its own.
-    let long = [b"\x82\xfe\xff\xff\0\0\0\0", &[7; 0xffff][..]].concat();
+    let long = frame(2, &[7; 0xffff]);
     let floods = [
         (None, short),
         (None, long),
@@ -542,22 +550,6 @@ impl Dice {
     }
 }
 
-/// A frame of any length; masked with zeros if a client sends it.
-fn any_frame(opcode: u8, payload: &[u8], is_masked: bool) -> Vec<u8> {
-    let mask = if is_masked { 0x80 } else { 0 };
-    let mut frame = vec![0x80 | opcode];
-    match payload.len() {
-        len @ 0..126 => frame.push(mask | len as u8),
-        len => {
-            frame.push(mask | 126);
-            frame.extend((len as u16).to_be_bytes());
-        }
-    }
-    frame.extend(&[0; 4][..if is_masked { 4 } else { 0 }]);
-    frame.extend(payload);
-    frame
-}
-
 /// A connection, what it is to receive, and what it has sent.
 struct Line {
     ws: WebSocket<Script, Virtual>,
@@ -576,11 +568,11 @@ impl Line {
         for i in 0..30 {
             if dice.below(5) == 0 {
                 let ping = vec![number, i];
-                bytes.extend(any_frame(9, &ping, true));
+                bytes.extend(frame(9, &ping));
                 pongs.push(ping);
             } else {
                 let message = vec![number + i; dice.len()];
-                bytes.extend(any_frame(2, &message, true));
+                bytes.extend(frame(2, &message));
                 expected.push_back(message);
             }
         }
