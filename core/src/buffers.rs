@@ -2,8 +2,8 @@
 //!
 //! Allocating and zeroing what will be overwritten anyway costs up to a third of the
 //! time that a large message takes; a buffer whose bytes are initialised already needs
-//! neither. One is kept of each of two sizes. Without `std` there is no thread to keep
-//! them for.
+//! neither. One is kept of each of two sizes, and one to read into, which a connection had
+//! taken and has used up. Without `std` there is no thread to keep them for.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;

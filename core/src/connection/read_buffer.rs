@@ -15,8 +15,8 @@ use crate::time::Time;
 /// it is, and the next read goes behind it, so that a message that comes with two reads
 /// is lent like any other, and not put together in a buffer of its own.
 ///
-/// Read into [`target_for`](Self::target_for) and [`give`](Self::give) an endpoint what came. While
-/// something [`is_kept`](Self::is_kept) the buffer belongs to that endpoint: read again at
+/// Read into [`target_for`](Self::target_for) and [`give`](Self::give) an endpoint what came.
+/// While something [`is_kept`](Self::is_kept) the buffer belongs to that endpoint: read again at
 /// once, or [`give_rest`](Self::give_rest). Do the latter as well before the end of its bytes
 /// or an error, and when it does not want input any more. Before you wait write what it has
 /// answered: messages may have come before the beginning that is kept.
@@ -39,8 +39,8 @@ use crate::time::Time;
 /// }
 /// ```
 ///
-/// For a bare connection there are [`target`](Self::target), [`input`](Self::input), [`keep`](Self::keep), each time
-/// with what it has cut, and [`rest`](Self::rest).
+/// For a bare connection there are [`target`](Self::target), [`input`](Self::input),
+/// [`keep`](Self::keep), each time with what it has cut, and [`rest`](Self::rest).
 #[derive(Debug)]
 pub struct ReadBuffer {
     /// None while an endpoint has them.
