@@ -3,7 +3,8 @@
 //! Allocating and zeroing what will be overwritten anyway costs up to a third of the
 //! time that a large message takes; a buffer whose bytes are initialised already needs
 //! neither. One is kept of each of two sizes, and one to read into, which a connection had
-//! taken and has used up. Without `std` there is no thread to keep them for.
+//! taken and has used up; and a short one for what a connection copies of a read, as that is
+//! let go again with nearly every read. Without `std` there is no thread to keep them for.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -17,9 +18,12 @@ pub(crate) type Loan = Arc<()>;
 /// Smaller buffers are cheaper to allocate than to keep.
 pub(crate) const LARGE: usize = 16 << 10;
 
+/// Bytes of the one that is kept for copies.
+pub(crate) const COPY: usize = 1 << 10;
+
 #[cfg(feature = "std")]
 mod cache {
-    use super::{Arc, Box, LARGE, Loan, Vec};
+    use super::{Arc, Box, COPY, LARGE, Loan, Vec};
     use core::cell::Cell;
     use std::thread::LocalKey;
 
@@ -36,6 +40,7 @@ mod cache {
         static HUGE_ONE: Spare = const { Cell::new(Vec::new()) };
         static LOAN: Loan = Arc::new(());
         static READ_ONE: Cell<Box<[u8]>> = Cell::new(Box::default());
+        static COPY_ONE: Cell<Option<Box<[u8; COPY]>>> = const { Cell::new(None) };
     }
 
     fn place(len: usize) -> Option<&'static LocalKey<Spare>> {
@@ -76,6 +81,14 @@ mod cache {
         if buffer.len() >= LARGE {
             let _ = READ_ONE.try_with(|spare| spare.set(buffer));
         }
+    }
+
+    pub(super) fn take_copy() -> Option<Box<[u8; COPY]>> {
+        COPY_ONE.try_with(Cell::take).ok()?
+    }
+
+    pub(super) fn put_copy(buffer: Box<[u8; COPY]>) {
+        let _ = COPY_ONE.try_with(|spare| spare.set(Some(buffer)));
     }
 
     pub(super) fn put(buffer: Vec<u8>) {
@@ -152,6 +165,30 @@ pub(crate) fn recycle_read(buffer: Box<[u8]>) {
     drop(buffer);
 }
 
+/// Room for a copy of `len` bytes: a whole kept buffer, or a new one like it, unless that would
+/// be too short.
+#[inline]
+pub(crate) fn take_copy(len: usize) -> Option<Box<[u8]>> {
+    #[cfg(feature = "std")]
+    return (len <= COPY).then(|| cache::take_copy().unwrap_or_else(|| Box::new([0; COPY])) as _);
+    #[cfg(not(feature = "std"))]
+    {
+        let _ = len;
+        None
+    }
+}
+
+/// Keeps what [`take_copy`] gave for the next; anything else goes.
+#[inline]
+pub(crate) fn recycle_copy(buffer: Box<[u8]>) {
+    #[cfg(feature = "std")]
+    if let Ok(buffer) = buffer.try_into() {
+        cache::put_copy(buffer);
+    }
+    #[cfg(not(feature = "std"))]
+    drop(buffer);
+}
+
 #[cfg(all(test, feature = "std"))]
 mod tests {
     use super::*;
@@ -194,6 +231,19 @@ mod tests {
         assert_eq!(take(1, usize::MAX), None);
         assert_eq!(take(LARGE, usize::MAX), None);
         assert_eq!(take(4 << 20, usize::MAX), None);
+    }
+
+    #[test]
+    fn room_for_a_copy_comes_back_to_its_thread() {
+        assert_eq!(take_copy(COPY + 1), None);
+        let first = take_copy(COPY).expect("it fits");
+        let place = first.as_ptr();
+        let second = take_copy(1).expect("a new one");
+        assert_eq!(second.len(), COPY);
+        drop(second);
+        recycle_copy(first);
+        recycle_copy(alloc::vec![0; COPY - 1].into());
+        assert_eq!(take_copy(1).map(|kept| kept.as_ptr()), Some(place));
     }
 
     #[test]

@@ -68,6 +68,8 @@ pub trait Endpoint {
     fn handle_timeout(&mut self, now: Time);
     /// See [`Connection::poll_timeout`].
     fn poll_timeout(&self) -> Option<Time>;
+    /// See [`Connection::has_output`].
+    fn has_output(&self) -> bool;
     /// See [`Connection::poll_transmit`].
     fn poll_transmit(&mut self) -> Option<Transmit<'_>>;
     /// See [`Connection::handle_written`].
@@ -143,8 +145,8 @@ const LONGEST_SHORT: usize = 2 + 4 + 125;
 /// What a read brought behind the first message is held, at most one read, until
 /// [`poll_item`](Endpoint::poll_item) has taken it: where it was read, if it is an eighth of
 /// the [`ReadBuffer`](crate::ReadBuffer) or more, which is the connection's until the last
-/// message is taken. So a connection whose application lingers holds at most two reads, 34 KiB
-/// by default.
+/// message is taken; otherwise in a copy, of 1 KiB if that is enough. So a connection whose
+/// application lingers holds at most two reads, 34 KiB by default.
 ///
 /// Output above the soft mark does not pause receiving here: two such endpoints
 /// that send to each other without end would wait for each other. The caller holds
@@ -203,7 +205,8 @@ impl Messages {
     // Inlined, so that the message goes from the input to where it is used in registers.
     #[inline(always)]
     pub fn poll_held(&mut self) -> Option<OwnedMessage> {
-        let plain = self.connection.plain(self.unparsed())?;
+        let unparsed = self.held.get(self.parsed..self.end)?;
+        let plain = self.connection.plain(unparsed)?;
         // What lies behind the end does not matter.
         let short = plain.short(self.held.get(self.parsed..)?);
         match (short, plain.kind) {
@@ -240,14 +243,14 @@ impl Messages {
     #[must_use]
     #[inline]
     pub fn holds_frame(&self) -> bool {
-        let unparsed = self.unparsed();
         // Most often there is enough for any frame of such a length.
-        if let [_, second, ..] = unparsed
+        if self.end >= self.parsed + LONGEST_SHORT
+            && let Some(second) = self.held.get(self.parsed + 1)
             && second & 0x7f <= 125
-            && unparsed.len() >= LONGEST_SHORT
         {
             return true;
         }
+        let unparsed = self.unparsed();
         !unparsed.is_empty() && self.cut.is_none() && self.connection.may_be_whole(unparsed)
     }
 
@@ -277,24 +280,40 @@ impl Messages {
         }
     }
 
-    /// Lets go of what is used up: a read buffer goes back to the thread.
+    /// Lets go of what is used up: the thread has back what it can use again.
     #[inline(never)]
     fn let_go(&mut self) {
         let held = core::mem::take(&mut self.held);
         if self.longest == held.len() {
             buffers::recycle_read(held);
+        } else {
+            buffers::recycle_copy(held);
         }
         self.set_held(Box::default(), 0..0, 0);
     }
 
     /// Holds a copy, behind what is held.
     fn hold_copy(&mut self, rest: &[u8]) {
-        if !rest.is_empty() {
-            let held: Box<[u8]> = [self.unparsed(), rest, &[0; BEHIND]].concat().into();
-            let all = 0..held.len() - BEHIND;
-            self.let_go();
-            self.set_held(held, all, 0);
+        if rest.is_empty() {
+            return;
         }
+        let unparsed = self.unparsed();
+        let (before, all) = (unparsed.len(), unparsed.len() + rest.len());
+        let held = match buffers::take_copy(all + BEHIND) {
+            Some(mut room) => {
+                for (place, bytes) in [(0..before, unparsed), (before..all, rest)] {
+                    if let Some(place) = room.get_mut(place) {
+                        place.copy_from_slice(bytes);
+                    }
+                }
+                room
+            }
+            None => [unparsed, rest, &[0; BEHIND]].concat().into(),
+        };
+        if self.end > 0 {
+            self.let_go();
+        }
+        self.set_held(held, 0..all, 0);
     }
 
     fn set_held(&mut self, held: Box<[u8]>, unparsed: Range<usize>, longest: usize) {
@@ -303,6 +322,17 @@ impl Messages {
         self.end = unparsed.end;
         self.longest = longest;
         self.cut = None;
+    }
+
+    /// The next item from what is held, or from elsewhere.
+    fn poll_slowly(&mut self, now: Time) -> Option<Incoming> {
+        let unparsed = self.held.get_mut(self.parsed..self.end);
+        let mut input = Input::held(unparsed.unwrap_or_default()).within(self.longest);
+        let item = Self::next(&mut self.connection, &mut input, now);
+        let (consumed, cut) = (input.consumed(), input.cut());
+        self.cut = cut;
+        self.advance(consumed);
+        item
     }
 
     fn next(connection: &mut Connection, input: &mut Input<'_>, now: Time) -> Option<Incoming> {
@@ -369,14 +399,13 @@ impl Endpoint for Messages {
         Some((bytes, end, cut))
     }
 
+    #[inline]
     fn poll_item(&mut self, now: Time) -> Option<Incoming> {
-        let unparsed = self.held.get_mut(self.parsed..self.end);
-        let mut input = Input::held(unparsed.unwrap_or_default()).within(self.longest);
-        let item = Self::next(&mut self.connection, &mut input, now);
-        let (consumed, cut) = (input.consumed(), input.cut());
-        self.cut = cut;
-        self.advance(consumed);
-        item
+        // So it is whenever a driver asks before it reads.
+        if self.end == 0 && self.connection.is_quiet() {
+            return None;
+        }
+        self.poll_slowly(now)
     }
 
     fn holds_input(&self) -> bool {
@@ -395,14 +424,17 @@ impl Endpoint for Messages {
         self.connection.handle_read(n, now);
     }
 
+    #[cold]
     fn handle_eof(&mut self, now: Time) {
         self.connection.handle_eof(now);
     }
 
+    #[cold]
     fn handle_error(&mut self, now: Time) {
         self.connection.handle_error(now);
     }
 
+    #[cold]
     fn handle_timeout(&mut self, now: Time) {
         if self.holds_input() {
             // A pong may lie unread behind what the application has not taken.
@@ -415,6 +447,10 @@ impl Endpoint for Messages {
         self.connection.poll_timeout()
     }
 
+    fn has_output(&self) -> bool {
+        self.connection.has_output()
+    }
+
     fn poll_transmit(&mut self) -> Option<Transmit<'_>> {
         self.connection.poll_transmit()
     }
@@ -423,6 +459,7 @@ impl Endpoint for Messages {
         self.connection.handle_written(n, now);
     }
 
+    #[cold]
     fn handle_shutdown(&mut self, now: Time) {
         self.connection.handle_shutdown(now);
     }

@@ -47,6 +47,9 @@ impl<T: Transport, E: Endpoint, C: Timer> Driver<T, E, C> {
             return Poll::Ready(Some(item));
         }
         let now = self.begin();
+        if self.endpoint.holds_input() {
+            scratch::lend_output(&mut self.endpoint);
+        }
         let item = self.drive(cx, now);
         self.end(cx);
         item
@@ -87,10 +90,14 @@ impl<T: Transport, E: Endpoint, C: Timer> Driver<T, E, C> {
         &mut self.timer
     }
 
+    /// Takes over what came from elsewhere. Only who has something to send has a buffer for it,
+    /// from here on or once something was read.
     fn begin(&mut self) -> Time {
         let now = self.timer.now();
-        scratch::lend_output(&mut self.endpoint);
-        self.endpoint.handle_wake(now);
+        if self.endpoint.wants_waker() {
+            scratch::lend_output(&mut self.endpoint);
+            self.endpoint.handle_wake(now);
+        }
         now
     }
 
@@ -188,6 +195,7 @@ impl<T: Transport, E: Endpoint, C: Timer> Driver<T, E, C> {
         };
         if let Some(target) = self.endpoint.read_target() {
             let read = ready!(transport.poll_read(cx, target));
+            scratch::lend_output(&mut self.endpoint);
             if let Some(n) = progress(&mut self.endpoint, read, now) {
                 self.endpoint.handle_read(n, now);
             }
@@ -199,12 +207,16 @@ impl<T: Transport, E: Endpoint, C: Timer> Driver<T, E, C> {
     }
 
     /// Writes until there is nothing left or the transport takes no more.
+    #[inline]
     fn write(&mut self, cx: &mut Context<'_>, now: Time) -> Written {
         let mut any = false;
         let Some(transport) = &mut self.transport else {
             return Written { any, all: true };
         };
-        while let Some(transmit) = self.endpoint.poll_transmit() {
+        while self.endpoint.has_output() {
+            let Some(transmit) = self.endpoint.poll_transmit() else {
+                break;
+            };
             let result = match transmit {
                 Transmit::Write(output) => {
                     let written = write_once(transport, cx, output);
@@ -245,6 +257,7 @@ impl<T: Transport, E: Endpoint, C: Timer> Driver<T, E, C> {
     }
 
     /// Waits for the next deadline and handles it.
+    #[inline]
     fn wait(&mut self, cx: &mut Context<'_>, now: Time) -> Poll<Time> {
         let now = ready!(self.poll_deadline(cx, now));
         self.endpoint.handle_timeout(now);
@@ -252,6 +265,7 @@ impl<T: Transport, E: Endpoint, C: Timer> Driver<T, E, C> {
     }
 
     /// Ready with the time when the next deadline has come.
+    #[inline]
     fn poll_deadline(&mut self, cx: &mut Context<'_>, now: Time) -> Poll<Time> {
         let Some(deadline) = self.endpoint.poll_timeout() else {
             return Poll::Pending;
@@ -326,6 +340,7 @@ fn progress(endpoint: &mut impl Endpoint, read: io::Result<usize>, now: Time) ->
 }
 
 /// One write: of the one slice there usually is, or of several together.
+#[inline]
 fn write_once(
     transport: &mut impl Transport,
     cx: &mut Context<'_>,
@@ -334,13 +349,22 @@ fn write_once(
     let written = if output.is_single() {
         ready!(transport.poll_write(cx, output.first()))
     } else {
-        let mut slices = [IoSlice::new(&[]); SLICES];
-        ready!(transport.poll_write_vectored(cx, gather(&output, &mut slices)))
+        ready!(write_several(transport, cx, output))
     };
     Poll::Ready(match written {
         Ok(0) => Err(io::ErrorKind::WriteZero.into()),
         written => written,
     })
+}
+
+#[inline(never)]
+fn write_several(
+    transport: &mut impl Transport,
+    cx: &mut Context<'_>,
+    output: Output<'_>,
+) -> Poll<io::Result<usize>> {
+    let mut slices = [IoSlice::new(&[]); SLICES];
+    transport.poll_write_vectored(cx, gather(&output, &mut slices))
 }
 
 /// What an attempt to write came to.

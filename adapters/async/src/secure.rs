@@ -1,6 +1,8 @@
 //! A transport with or without TLS.
 
 use core::fmt;
+#[cfg(feature = "tls")]
+use core::task::ready;
 use core::task::{Context, Poll};
 use std::io::{self, IoSlice};
 #[cfg(feature = "tls")]
@@ -53,30 +55,27 @@ impl<T> MaybeTls<T> {
     }
 }
 
+/// What is done without TLS is inlined, and what is done with it stays out of its way.
 impl<T: Transport> Transport for MaybeTls<T> {
+    #[inline]
     fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         #[cfg(feature = "tls")]
         if let Some(tls) = &mut self.tls {
-            let mut socket = Polled(&mut self.transport, cx);
-            return match tls.read(&mut socket, buffer) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {
-                    cx.waker().wake_by_ref();
-                    Poll::Pending
-                }
-                read => unless_blocked(read),
-            };
+            return Polled(&mut self.transport, cx).read_from(tls, buffer);
         }
         self.transport.poll_read(cx, buffer)
     }
 
+    #[inline]
     fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         #[cfg(feature = "tls")]
-        if self.tls.is_some() {
-            return self.poll_write_vectored(cx, &[IoSlice::new(bytes)]);
+        if let Some(tls) = &mut self.tls {
+            return Polled(&mut self.transport, cx).write_to(tls, &[IoSlice::new(bytes)]);
         }
         self.transport.poll_write(cx, bytes)
     }
 
+    #[inline]
     fn poll_write_vectored(
         &mut self,
         cx: &mut Context<'_>,
@@ -84,17 +83,16 @@ impl<T: Transport> Transport for MaybeTls<T> {
     ) -> Poll<io::Result<usize>> {
         #[cfg(feature = "tls")]
         if let Some(tls) = &mut self.tls {
-            let mut socket = Polled(&mut self.transport, cx);
-            return unless_blocked(tls.write_vectored(&mut socket, slices));
+            return Polled(&mut self.transport, cx).write_to(tls, slices);
         }
         self.transport.poll_write_vectored(cx, slices)
     }
 
+    #[inline]
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         #[cfg(feature = "tls")]
         if let Some(tls) = &mut self.tls {
-            let flushed = tls.flush(&mut Polled(&mut self.transport, cx));
-            core::task::ready!(unless_blocked(flushed))?;
+            ready!(Polled(&mut self.transport, cx).flush_from(tls))?;
         }
         self.transport.poll_flush(cx)
     }
@@ -102,8 +100,9 @@ impl<T: Transport> Transport for MaybeTls<T> {
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         #[cfg(feature = "tls")]
         if let Some(tls) = &mut self.tls {
-            let closed = tls.close(&mut Polled(&mut self.transport, cx));
-            core::task::ready!(unless_blocked(closed))?;
+            ready!(unless_blocked(
+                tls.close(&mut Polled(&mut self.transport, cx))
+            ))?;
         }
         self.transport.poll_shutdown(cx)
     }
@@ -112,6 +111,30 @@ impl<T: Transport> Transport for MaybeTls<T> {
 /// A transport that is polled, as a socket that does not block.
 #[cfg(feature = "tls")]
 struct Polled<'a, 'c, T>(&'a mut T, &'a mut Context<'c>);
+
+#[cfg(feature = "tls")]
+impl<T: Transport> Polled<'_, '_, T> {
+    #[inline(never)]
+    fn read_from(mut self, tls: &mut Tls, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        match tls.read(&mut self, buffer) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {
+                self.1.waker().wake_by_ref();
+                Poll::Pending
+            }
+            read => unless_blocked(read),
+        }
+    }
+
+    #[inline(never)]
+    fn write_to(mut self, tls: &mut Tls, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        unless_blocked(tls.write_vectored(&mut self, slices))
+    }
+
+    #[inline(never)]
+    fn flush_from(mut self, tls: &mut Tls) -> Poll<io::Result<()>> {
+        unless_blocked(tls.flush(&mut self))
+    }
+}
 
 #[cfg(feature = "tls")]
 impl<T: Transport> Read for Polled<'_, '_, T> {

@@ -210,11 +210,18 @@ struct Ticket<K> {
 impl<K> Ticket<K> {
     /// Takes a place even if no deadline has needed one: who has none is not woken
     /// when the server ends.
+    #[inline]
     fn enter(&mut self, cx: &Context<'_>) {
         if self.place == NOWHERE {
-            let deadlines = &self.shared.deadlines;
-            deadlines.arm(&mut self.place, Deadline::NEVER, cx.waker());
+            self.arm(Deadline::NEVER, cx);
         }
+    }
+
+    #[cold]
+    fn arm(&mut self, deadline: Deadline, cx: &Context<'_>) {
+        self.armed = deadline;
+        let deadlines = &self.shared.deadlines;
+        deadlines.arm(&mut self.place, deadline, cx.waker());
     }
 
     fn phase(&self) -> Phase {
@@ -230,10 +237,7 @@ impl<K: Clock> Timer for Ticket<K> {
     fn poll_until(&mut self, deadline: Time, now: Time, cx: &mut Context<'_>) -> Poll<()> {
         let deadline = Deadline::at(deadline);
         if deadline < self.armed || self.armed.is_due(now) {
-            self.armed = deadline;
-            self.shared
-                .deadlines
-                .arm(&mut self.place, deadline, cx.waker());
+            self.arm(deadline, cx);
         }
         Poll::Pending
     }

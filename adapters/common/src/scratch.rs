@@ -23,7 +23,7 @@ const AHEAD: usize = 4;
 const OUTPUT_MAX: usize = 128 << 10;
 
 thread_local! {
-    static INPUT_SPARE: Cell<Option<ReadBuffer>> = const { Cell::new(None) };
+    static INPUT_SPARE: Cell<Option<Box<ReadBuffer>>> = const { Cell::new(None) };
     #[cfg(feature = "tls")]
     static RECORDS_SPARE: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
     static OUTPUT_SPARE: Cell<Option<OutputBuffer>> = const { Cell::new(None) };
@@ -31,42 +31,46 @@ thread_local! {
 
 /// Calls `read` with this thread's read buffer.
 pub fn with_input<R>(read: impl FnOnce(&mut [u8]) -> R) -> R {
-    with(&INPUT_SPARE, ReadBuffer::default, |buffer| {
-        read(buffer.target())
-    })
+    with(&INPUT_SPARE, Box::default, |buffer| read(buffer.target()))
 }
 
 /// Reads into this thread's read buffer and gives `endpoint` what came; again, if that ends
 /// with the beginning of a frame, as long as `read` has more.
 ///
-/// Call it while the endpoint wants input. Pending only if nothing was read: what was may
+/// Answers go into this thread's output buffer, which the endpoint has then. Call it while
+/// the endpoint wants input. Pending only if nothing was read: what was may
 /// have been answered, and answers leave before anybody waits, or hears of the end.
 pub fn receive<E: Endpoint>(
     endpoint: &mut E,
     now: Time,
     mut read: impl FnMut(&mut [u8]) -> Poll<io::Result<usize>>,
 ) -> Poll<Option<E::Item>> {
-    with(&INPUT_SPARE, ReadBuffer::default, |buffer| {
-        for made in 0..AHEAD {
-            let read = read(buffer.target_for(endpoint));
-            let Poll::Ready(Ok(n @ 1..)) = read else {
-                let item = buffer.give_rest(endpoint, now);
-                match read {
-                    Poll::Ready(Err(_)) => endpoint.handle_error(now),
-                    // The transport will say the same again.
-                    _ if made > 0 || item.is_some() => {}
-                    Poll::Ready(Ok(_)) => endpoint.handle_eof(now),
-                    Poll::Pending => return Poll::Pending,
+    with(
+        &INPUT_SPARE,
+        Box::default,
+        |buffer: &mut Box<ReadBuffer>| {
+            for made in 0..AHEAD {
+                let read = read(buffer.target_for(endpoint));
+                let Poll::Ready(Ok(n @ 1..)) = read else {
+                    let item = buffer.give_rest(endpoint, now);
+                    match read {
+                        Poll::Ready(Err(_)) => endpoint.handle_error(now),
+                        // The transport will say the same again.
+                        _ if made > 0 || item.is_some() => {}
+                        Poll::Ready(Ok(_)) => endpoint.handle_eof(now),
+                        Poll::Pending => return Poll::Pending,
+                    }
+                    return Poll::Ready(item);
+                };
+                lend_output(endpoint);
+                let item = buffer.give(n, endpoint, now);
+                if !buffer.is_kept() || !endpoint.wants_input() {
+                    return Poll::Ready(item.or_else(|| buffer.give_rest(endpoint, now)));
                 }
-                return Poll::Ready(item);
-            };
-            let item = buffer.give(n, endpoint, now);
-            if !buffer.is_kept() || !endpoint.wants_input() {
-                return Poll::Ready(item.or_else(|| buffer.give_rest(endpoint, now)));
             }
-        }
-        Poll::Ready(buffer.give_rest(endpoint, now))
-    })
+            Poll::Ready(buffer.give_rest(endpoint, now))
+        },
+    )
 }
 
 /// Calls `read` with this thread's buffer for what TLS has yet to decrypt, which it

@@ -68,12 +68,18 @@ impl Own {
     }
 
     /// Keeps bytes for later, behind those that are kept already.
+    #[inline]
     pub(crate) fn hold(&mut self, bytes: &[u8]) {
         if !bytes.is_empty() {
-            let held = &mut self.rare.get_or_insert_default().held;
-            let held = held.get_or_insert_default();
-            held.bytes.extend_from_slice(bytes);
+            self.hold_some(bytes);
         }
+    }
+
+    #[cold]
+    fn hold_some(&mut self, bytes: &[u8]) {
+        let held = &mut self.rare.get_or_insert_default().held;
+        let held = held.get_or_insert_default();
+        held.bytes.extend_from_slice(bytes);
     }
 
     pub(crate) fn take_held(&mut self) -> Option<Box<Partial>> {
@@ -85,6 +91,14 @@ impl Own {
     /// What was taken goes back.
     pub(crate) fn put_held(&mut self, held: Box<Partial>) {
         self.rare.get_or_insert_default().held = Some(held);
+    }
+
+    /// Whether something is to be written before anything of the connection.
+    #[inline]
+    pub(crate) fn has_preface(&self) -> bool {
+        self.rare
+            .as_ref()
+            .is_some_and(|rare| rare.preface.is_some())
     }
 
     /// What is to be written before anything of the connection.
@@ -150,6 +164,7 @@ impl Own {
     }
 
     /// The earliest of all these times.
+    #[inline]
     pub(crate) fn poll_timeout(&self) -> Option<Time> {
         let rare = self.rare.as_ref()?;
         rare.timers.next().into_iter().chain(rare.finish).min()

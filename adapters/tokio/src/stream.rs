@@ -27,16 +27,19 @@ impl<S> Stream<S> {
 /// Reads by `poll_read` and not by `try_read`: after a short read tokio then knows
 /// that there is no more, and the next call makes no system call.
 impl<S: AsyncRead + AsyncWrite + Unpin> Transport for Stream<S> {
+    #[inline]
     fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut buffer = ReadBuf::new(buffer);
         ready!(Pin::new(&mut self.0).poll_read(cx, &mut buffer))?;
         Poll::Ready(Ok(buffer.filled().len()))
     }
 
+    #[inline]
     fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(cx, bytes)
     }
 
+    #[inline]
     fn poll_write_vectored(
         &mut self,
         cx: &mut Context<'_>,
@@ -45,6 +48,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport for Stream<S> {
         Pin::new(&mut self.0).poll_write_vectored(cx, slices)
     }
 
+    #[inline]
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_flush(cx)
     }

@@ -211,6 +211,12 @@ impl Connection {
         }
     }
 
+    /// Whether there is nothing to collect without input: nothing is open, and nothing ends.
+    #[inline]
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.sender.gate.is_clear() && self.receiver.is_idle()
+    }
+
     /// See [`Receiver::may_be_whole`].
     pub(crate) fn may_be_whole(&self, bytes: &[u8]) -> bool {
         self.receiver.may_be_whole(bytes)
@@ -230,8 +236,11 @@ impl Connection {
     /// frame are still to come: 256 KiB at most, and no more than as much again as has
     /// arrived, unless the thread had a larger buffer to lend. All
     /// earlier input must be used up.
+    #[inline]
     pub fn read_target(&mut self) -> Option<&mut [u8]> {
-        if self.sender.state() == State::Draining || !self.wants_input() {
+        // Between whole messages there is none.
+        if self.receiver.is_idle() || self.sender.state() == State::Draining || !self.wants_input()
+        {
             return None;
         }
         self.receiver.read_target(&self.sender.config)
@@ -264,8 +273,17 @@ impl Connection {
     /// The earliest deadline. It moves with almost every call, nearly always later,
     /// so a timer that is armed already can be left alone until it fires.
     #[must_use]
+    #[inline]
     pub fn poll_timeout(&self) -> Option<Time> {
         self.sender.timers.next()
+    }
+
+    /// Whether [`poll_transmit`](Self::poll_transmit) has something: for whoever asks often,
+    /// this is the shorter question.
+    #[must_use]
+    #[inline]
+    pub fn has_output(&self) -> bool {
+        self.sender.has_output()
     }
 
     /// What the transport must do next; the same again until it is done.
@@ -280,6 +298,7 @@ impl Connection {
     /// `n` bytes of the last [`poll_transmit`](Self::poll_transmit) were taken. Call
     /// it after every attempt, with 0 if the transport takes nothing now: that
     /// starts the deadline for a peer that does not read.
+    #[inline]
     pub fn handle_written(&mut self, n: usize, now: Time) {
         self.sender.handle_written(n, now);
     }
@@ -300,12 +319,14 @@ impl Connection {
     /// Whether output above the soft mark waits, so that receiving pauses until it
     /// is written.
     #[must_use]
+    #[inline]
     pub fn wants_flush(&self) -> bool {
         self.sender.wants_flush()
     }
 
     /// Whether all is done and the transport can be dropped.
     #[must_use]
+    #[inline]
     pub fn is_drained(&self) -> bool {
         self.sender.state() == State::Drained
     }

@@ -167,10 +167,12 @@ impl Inline {
     }
 
     /// Bytes of the payload.
+    ///
+    /// Out of the whole word: who looked at one byte of it would have the compiler store it in
+    /// parts, for which whoever loads all of it next has to wait.
     #[inline(always)]
     pub(crate) fn len(&self) -> usize {
-        let [.., len] = self.words[3];
-        usize::from(len)
+        (u64::from_le_bytes(self.words[3]) >> 56) as usize
     }
 
     #[inline]

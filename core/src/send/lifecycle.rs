@@ -18,6 +18,7 @@ impl Sender {
         self.gate.set(Gate::FULL, false);
     }
 
+    #[inline]
     pub(crate) fn state(&self) -> State {
         self.state
     }
@@ -92,31 +93,52 @@ impl Sender {
         }
     }
 
+    #[inline]
     pub(crate) fn handle_written(&mut self, n: usize, now: Time) {
-        let is_closing = self.gate.0 & Gate::CLOSING != 0;
-        let before = if is_closing { self.queue.len() } else { 0 };
-        if self.queue.advance(n) {
-            self.timers.clear(Timer::Write);
-            self.gate.set(Gate::FULL, false);
-        } else {
-            if n > 0 || !self.timers.is_set(Timer::Write) {
-                self.timers
-                    .set_after(Timer::Write, self.config.write_timeout, now);
-            }
-            if !self.wants_flush() {
-                self.gate.set(Gate::FULL, false);
-            }
+        if self.gate.0 & Gate::CLOSING != 0 {
+            return self.handle_last_written(n, now);
         }
-        if is_closing {
-            // The peer cannot answer our Close before it has come, behind the data.
-            if self.state == State::Closing && self.queue.len() < before {
-                self.timers.clear(Timer::Peer);
-            }
-            self.settle(now);
-        }
+        self.advance(n, now);
         if self.flags & SENT != 0 {
             self.flags &= !SENT;
             self.touch_idle(now);
+        }
+    }
+
+    /// The same once no message can be sent any more.
+    #[cold]
+    fn handle_last_written(&mut self, n: usize, now: Time) {
+        let before = self.queue.len();
+        self.advance(n, now);
+        // The peer cannot answer our Close before it has come, behind the data.
+        if self.state == State::Closing && self.queue.len() < before {
+            self.timers.clear(Timer::Peer);
+        }
+        self.settle(now);
+    }
+
+    #[inline]
+    fn advance(&mut self, n: usize, now: Time) {
+        if self.queue.advance(n) {
+            // Not without need: what is read of them next would wait for this.
+            if self.timers.is_set(Timer::Write) {
+                self.timers.clear(Timer::Write);
+            }
+            self.gate.set(Gate::FULL, false);
+        } else {
+            self.wait_for_transport(n > 0, now);
+        }
+    }
+
+    /// The transport took no more for now.
+    #[cold]
+    fn wait_for_transport(&mut self, has_moved: bool, now: Time) {
+        if has_moved || !self.timers.is_set(Timer::Write) {
+            self.timers
+                .set_after(Timer::Write, self.config.write_timeout, now);
+        }
+        if !self.wants_flush() {
+            self.gate.set(Gate::FULL, false);
         }
     }
 
@@ -208,6 +230,11 @@ impl Sender {
         self.rare.take_if(|rare| rare.outcome.is_some())?.outcome
     }
 
+    #[inline]
+    pub(crate) fn has_output(&self) -> bool {
+        !self.queue.is_empty() || self.wants_shutdown()
+    }
+
     /// The order of the wire; half-close when the last byte is out.
     #[inline]
     pub(crate) fn poll_transmit(&mut self) -> Option<Transmit<'_>> {
@@ -220,6 +247,7 @@ impl Sender {
         }
     }
 
+    #[inline]
     pub(crate) fn wants_input(&self) -> bool {
         match self.state {
             State::Drained => false,
@@ -244,6 +272,7 @@ impl Sender {
 
     /// RFC 6455 §7.1.1: the server ends the transport first; a client only when it
     /// has failed the connection, or the server has ended its side.
+    #[inline]
     fn wants_shutdown(&self) -> bool {
         self.state == State::Draining
             && self.flags & SHUT_DOWN == 0

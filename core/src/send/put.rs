@@ -24,8 +24,11 @@ impl Sender {
     }
 
     /// RFC 6455 §5.3: a client masks each frame with a new key, and a server none.
-    #[inline]
+    #[inline(always)]
     pub(super) fn next_key(&mut self) -> Option<Key> {
+        if self.flags & CLIENT == 0 {
+            return None;
+        }
         let keys = self.rare.as_mut()?.keys.as_mut()?;
         Some(keys.next_key())
     }

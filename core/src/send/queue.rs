@@ -95,6 +95,7 @@ impl Queue {
         self.0.as_ref().map_or(0, |pending| pending.len())
     }
 
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.0.as_ref().is_none_or(|pending| pending.is_empty())
     }

@@ -5,6 +5,7 @@ mod decide;
 mod guard;
 mod head;
 mod open;
+mod phase;
 
 use alloc::sync::Arc;
 use core::convert::Infallible;
@@ -20,6 +21,7 @@ use self::decide::{Asked, Deciding, decide, refusal, unavailable};
 use self::guard::guard;
 use self::head::Waiting;
 use self::open::{Env, Open};
+use self::phase::Phase;
 use crate::address::Address;
 use crate::handler::{Decision, Service};
 use crate::own::Own;
@@ -46,19 +48,6 @@ pub struct Session<S: Service> {
     phase: Phase<S::Handler>,
     own: Own,
     service: Arc<S>,
-}
-
-enum Phase<H> {
-    /// Waiting for the request.
-    Head(Waiting),
-    /// Waiting for the application's decision.
-    Deciding(Box<Deciding<H>>),
-    /// Answering with plain HTTP.
-    Answering(Box<Answer>),
-    /// After the upgrade.
-    Open(Open<H>),
-    /// Nothing is left to do.
-    Over,
 }
 
 impl<S: Service> Session<S> {
@@ -113,8 +102,23 @@ impl<S: Service> Session<S> {
         &self.own.address
     }
 
-    /// The bytes of a read, before the connection is open.
+    /// The bytes of a read that cannot go straight to the handler.
     #[cold]
+    fn take_unready(&mut self, input: &mut Input<'_>, now: Time) {
+        match &self.phase {
+            Phase::Head(_) => return self.handle_head(input, now),
+            Phase::Deciding(_) => self.own.hold(input.remaining()),
+            Phase::Open(_) => {
+                self.own.hold(input.remaining());
+                self.receive_held(now);
+            }
+            // RFC 9112 §9.6: nothing that follows the last request is looked at.
+            Phase::Answering(_) | Phase::Over => {}
+        }
+        input.discard();
+    }
+
+    /// The bytes of a read, before the connection is open.
     fn handle_head(&mut self, input: &mut Input<'_>, now: Time) {
         let Phase::Head(waiting) = &mut self.phase else {
             return;
@@ -250,6 +254,39 @@ impl<S: Service> Session<S> {
         self.own.forget_peer();
     }
 
+    /// Some of what opens the connection was written.
+    #[cold]
+    fn handle_preface(&mut self, written: usize, now: Time) {
+        if let Some(preface) = self.own.preface() {
+            preface.done += written;
+            if preface.rest().is_empty() {
+                return self.own.drop_preface();
+            }
+        }
+        // What waits behind it is not taken either.
+        if let Phase::Open(open) = &mut self.phase {
+            open.connection.handle_written(0, now);
+        }
+    }
+
+    /// Takes over what came from elsewhere.
+    fn take_work(&mut self, now: Time) {
+        match &mut self.phase {
+            Phase::Open(_) => {
+                self.with_open(now, Open::handle_wake);
+                self.receive_held(now);
+            }
+            Phase::Deciding(_) => {
+                // Messages wait until the connection is open.
+                let peer = self.own.peer.as_ref();
+                if peer.is_some_and(|peer| peer.take_wake()) {
+                    self.poll_decision(now);
+                }
+            }
+            Phase::Head(_) | Phase::Answering(_) | Phase::Over => {}
+        }
+    }
+
     #[inline]
     fn with_open(&mut self, now: Time, run: impl FnOnce(&mut Open<S::Handler>, &mut Env<'_, S>)) {
         if let Phase::Open(open) = &mut self.phase {
@@ -297,20 +334,10 @@ impl<S: Service> Endpoint for Session<S> {
                     return None;
                 }
                 self.own.hold(input.remaining());
+                input.discard();
             }
-            Phase::Open(_) => {
-                self.own.hold(input.remaining());
-                self.receive_held(now);
-            }
-            Phase::Head(_) => {
-                self.handle_head(input, now);
-                return None;
-            }
-            Phase::Deciding(_) => self.own.hold(input.remaining()),
-            // RFC 9112 §9.6: nothing that follows the last request is looked at.
-            Phase::Answering(_) | Phase::Over => {}
+            _ => self.take_unready(input, now),
         }
-        input.discard();
         None
     }
 
@@ -323,6 +350,7 @@ impl<S: Service> Endpoint for Session<S> {
         false
     }
 
+    #[inline]
     fn read_target(&mut self) -> Option<&mut [u8]> {
         match &mut self.phase {
             Phase::Open(open) if !self.own.holds_input() => open.connection.read_target(),
@@ -337,6 +365,7 @@ impl<S: Service> Endpoint for Session<S> {
         });
     }
 
+    #[cold]
     fn handle_eof(&mut self, now: Time) {
         match &mut self.phase {
             Phase::Head(waiting) => match waiting.handle_eof() {
@@ -356,6 +385,7 @@ impl<S: Service> Endpoint for Session<S> {
         }
     }
 
+    #[cold]
     fn handle_error(&mut self, now: Time) {
         match &mut self.phase {
             Phase::Head(_) | Phase::Deciding(_) => self.give_up(),
@@ -371,6 +401,7 @@ impl<S: Service> Endpoint for Session<S> {
         }
     }
 
+    #[cold]
     fn handle_timeout(&mut self, now: Time) {
         match &mut self.phase {
             Phase::Head(waiting) => {
@@ -390,55 +421,57 @@ impl<S: Service> Endpoint for Session<S> {
         }
     }
 
+    #[inline]
     fn poll_timeout(&self) -> Option<Time> {
         match &self.phase {
-            Phase::Head(waiting) => Some(waiting.deadline),
-            Phase::Deciding(deciding) => Some(deciding.deadline),
-            Phase::Answering(answer) => answer.poll_timeout(),
             Phase::Open(open) => open.poll_timeout(&self.own),
-            Phase::Over => None,
+            other => other.poll_timeout(),
+        }
+    }
+
+    #[inline]
+    fn has_output(&self) -> bool {
+        match &self.phase {
+            Phase::Open(open) => {
+                let has_preface = self.own.has_preface() && !open.connection.is_drained();
+                has_preface || open.connection.has_output()
+            }
+            other => other.has_output(),
         }
     }
 
     #[inline]
     fn poll_transmit(&mut self) -> Option<Transmit<'_>> {
         match &mut self.phase {
-            Phase::Open(open) => match self.own.preface() {
+            Phase::Open(open) => {
                 // Unless there is nobody left to read it.
-                Some(preface) if !open.connection.is_drained() => {
-                    Some(Transmit::Write((&*preface.rest()).into()))
+                if self.own.has_preface() && !open.connection.is_drained() {
+                    let preface = self.own.preface()?;
+                    return Some(Transmit::Write((&*preface.rest()).into()));
                 }
-                _ => open.connection.poll_transmit(),
-            },
-            Phase::Answering(answer) => answer.poll_transmit(),
-            Phase::Head(_) | Phase::Deciding(_) | Phase::Over => None,
+                open.connection.poll_transmit()
+            }
+            other => other.poll_transmit(),
         }
     }
 
     #[inline]
     fn handle_written(&mut self, n: usize, now: Time) {
         match &mut self.phase {
-            Phase::Open(open) => {
-                if let Some(preface) = self.own.preface() {
-                    preface.done += n;
-                    if preface.rest().is_empty() {
-                        self.own.drop_preface();
-                    } else {
-                        // What waits behind it is not taken either.
-                        open.connection.handle_written(0, now);
-                    }
-                    return;
+            Phase::Open(_) => {
+                if self.own.has_preface() {
+                    return self.handle_preface(n, now);
                 }
                 self.with_open(now, |open, env| open.handle_written(n, env));
                 if self.own.holds_input() {
                     self.receive_held(now);
                 }
             }
-            Phase::Answering(answer) => answer.handle_written(n, now),
-            Phase::Head(_) | Phase::Deciding(_) | Phase::Over => {}
+            other => other.handle_written(n, now),
         }
     }
 
+    #[cold]
     fn handle_shutdown(&mut self, now: Time) {
         match &mut self.phase {
             Phase::Answering(answer) => answer.handle_shutdown(now),
@@ -458,18 +491,15 @@ impl<S: Service> Endpoint for Session<S> {
     fn wants_input(&self) -> bool {
         match &self.phase {
             Phase::Open(open) => !self.own.holds_input() && open.connection.wants_input(),
-            Phase::Head(_) => true,
-            Phase::Answering(answer) => answer.wants_input(),
-            Phase::Deciding(_) | Phase::Over => false,
+            other => other.wants_input(),
         }
     }
 
+    #[inline]
     fn is_drained(&self) -> bool {
         match &self.phase {
             Phase::Open(open) => open.connection.is_drained(),
-            Phase::Answering(answer) => answer.is_done(),
-            Phase::Over => true,
-            Phase::Head(_) | Phase::Deciding(_) => false,
+            other => other.is_drained(),
         }
     }
 
@@ -514,21 +544,8 @@ impl<S: Service> Endpoint for Session<S> {
 
     #[inline]
     fn handle_wake(&mut self, now: Time) {
-        let Some(peer) = &self.own.peer else {
-            return;
-        };
-        match &mut self.phase {
-            Phase::Open(_) => {
-                self.with_open(now, Open::handle_wake);
-                self.receive_held(now);
-            }
-            Phase::Deciding(_) => {
-                // Messages wait until the connection is open.
-                if peer.take_wake() {
-                    self.poll_decision(now);
-                }
-            }
-            Phase::Head(_) | Phase::Answering(_) | Phase::Over => {}
+        if self.own.peer.is_some() {
+            self.take_work(now);
         }
     }
 }

@@ -138,21 +138,32 @@ impl<H: Handler> Open<H> {
         }
     }
 
+    #[inline]
     pub(super) fn handle_written<S: Service>(&mut self, n: usize, env: &mut Env<'_, S>) {
         let was_full = self.connection.wants_flush();
         self.connection.handle_written(n, env.now);
         if was_full && !self.connection.wants_flush() {
-            // Others first: a handler that always has more would leave them no room, ever.
-            self.handle_wake(env);
-            if !self.connection.wants_flush() {
-                self.call(env, Handler::on_writable);
-            }
+            self.make_use_of_room(env);
         }
     }
 
+    /// There is room again.
+    #[cold]
+    fn make_use_of_room<S: Service>(&mut self, env: &mut Env<'_, S>) {
+        // Others first: a handler that always has more would leave them no room, ever.
+        self.handle_wake(env);
+        if !self.connection.wants_flush() {
+            self.call(env, Handler::on_writable);
+        }
+    }
+
+    #[inline]
     pub(super) fn poll_timeout(&self, own: &Own) -> Option<Time> {
         let connection = self.connection.poll_timeout();
-        connection.into_iter().chain(own.poll_timeout()).min()
+        match own.poll_timeout() {
+            None => connection,
+            own => connection.into_iter().chain(own).min(),
+        }
     }
 
     pub(super) fn is_live(&self) -> bool {
