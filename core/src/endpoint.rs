@@ -216,20 +216,20 @@ impl Messages {
                 Some(OwnedMessage::short(kind, inline))
             }
             (None, _) if plain.is_short() => None,
-            (None, MessageKind::Binary) => Some(OwnedMessage::copied(self.take_binary(&plain))),
-            (None, MessageKind::Text) => Some(self.take_text(&plain)?.into()),
+            (None, MessageKind::Binary) => Some(OwnedMessage::copied(self.take_binary(plain))),
+            (None, MessageKind::Text) => Some(self.take_text(plain)?.into()),
         }
     }
 
     #[inline(never)]
-    fn take_binary(&mut self, plain: &Plain) -> Vec<u8> {
+    fn take_binary(&mut self, plain: Plain) -> Vec<u8> {
         let payload = plain.binary(self.unparsed());
         self.advance(plain.whole());
         payload
     }
 
     #[inline(never)]
-    fn take_text(&mut self, plain: &Plain) -> Option<String> {
+    fn take_text(&mut self, plain: Plain) -> Option<String> {
         let unparsed = self.held.get_mut(self.parsed..self.end)?;
         let payload = plain.text(unparsed)?;
         self.advance(plain.whole());

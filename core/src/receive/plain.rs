@@ -10,6 +10,7 @@ use crate::mask::{self, Key};
 use crate::message::{INLINE, Inline, MessageKind, OwnedMessage};
 
 /// A message that lies whole in the input, in one frame.
+#[derive(Clone, Copy)]
 pub(crate) struct Plain {
     pub(crate) kind: MessageKind,
     /// Bytes before the payload.

@@ -402,9 +402,9 @@ impl Sender {
     }
 
     #[inline]
-    fn queued(&mut self, len: usize) {
+    fn queued(&mut self) {
         self.flags |= SENT;
-        if len > self.config.soft_mark {
+        if self.wants_flush() {
             self.hold_back();
         }
     }

@@ -14,13 +14,12 @@ use crate::message::{Inline, Payload};
 impl Sender {
     #[inline(always)]
     pub(super) fn put_encoded(&mut self, frame: &Bytes) {
-        let len = if frame.len() <= BY_REFERENCE {
-            self.queue.append(|tail| tail.extend_from_slice(frame))
+        if frame.len() <= BY_REFERENCE {
+            self.queue.tail().extend_from_slice(frame);
         } else {
             self.queue.push_encoded(frame.clone());
-            self.queue.len()
-        };
-        self.queued(len);
+        }
+        self.queued();
     }
 
     /// RFC 6455 §5.3: a client masks each frame with a new key, and a server none.
@@ -52,27 +51,25 @@ impl Sender {
     #[inline(always)]
     fn put_inline(&mut self, first: First, inline: &Inline) {
         let len = inline.len();
-        let len = self.queue.append(|tail| {
-            tail.reserve(size_of::<Inline>() + Header::MAX_ENCODED);
-            first.encode_short(len, tail);
-            let end = tail.len() + len;
-            for word in inline.words() {
-                tail.extend_from_slice(&word);
-            }
-            tail.truncate(end);
-        });
-        self.queued(len);
+        let tail = self.queue.tail();
+        tail.reserve(size_of::<Inline>() + Header::MAX_ENCODED);
+        first.encode_short(len, tail);
+        let end = tail.len() + len;
+        for word in inline.words() {
+            tail.extend_from_slice(&word);
+        }
+        tail.truncate(end);
+        self.queued();
     }
 
     #[inline(never)]
     fn put_copy(&mut self, first: First, bytes: &[u8]) {
         let key = self.next_key();
-        let len = self.queue.append(|tail| {
-            tail.reserve(bytes.len() + Header::MAX_ENCODED);
-            first.encode(key, bytes.len() as u64, tail);
-            append_masked(tail, key, bytes);
-        });
-        self.queued(len);
+        let tail = self.queue.tail();
+        tail.reserve(bytes.len() + Header::MAX_ENCODED);
+        first.encode(key, bytes.len() as u64, tail);
+        append_masked(tail, key, bytes);
+        self.queued();
     }
 
     #[inline(never)]
@@ -86,7 +83,7 @@ impl Sender {
             None => self.queue.push(first, None, bytes),
             Some(key) => self.queue.push(first, Some(key), masked(bytes, key)),
         }
-        self.queued(self.queue.len());
+        self.queued();
     }
 
     /// What must be copied anyway goes to where there is room already, unless it is long: then
@@ -100,7 +97,7 @@ impl Sender {
         let mut copy = Vec::with_capacity(bytes.len());
         append_masked(&mut copy, key, bytes);
         self.queue.push(first, key, copy.into());
-        self.queued(self.queue.len());
+        self.queued();
     }
 
     pub(super) fn put_close(&mut self, code: CloseCode, reason: &str) {
@@ -120,8 +117,7 @@ impl Sender {
             .for_each(|(to, from)| *to = from);
         let key = self.next_key();
         let payload = payload.get(..len).unwrap_or_default();
-        self.queue
-            .append(|tail| encode_masked(tail, Opcode::Close, key, payload));
+        encode_masked(self.queue.tail(), Opcode::Close, key, payload);
     }
 
     pub(super) fn put_urgent(&mut self, opcode: Opcode, payload: &[u8]) {

@@ -47,16 +47,15 @@ pub(super) struct Pending {
 }
 
 impl Queue {
-    /// Has frames appended. Returns the [length](Self::len) by then.
+    /// Where whole frames are to be appended.
     #[inline(always)]
-    pub(super) fn append(&mut self, append: impl FnOnce(&mut Vec<u8>)) -> usize {
+    pub(super) fn tail(&mut self) -> &mut Vec<u8> {
         let pending = self.pending();
         if pending.tail.len() >= SEGMENT {
             // As much may come again, and to grow in steps would copy it several times.
             pending.begin_segment(pending.tail.len());
         }
-        append(&mut pending.tail);
-        pending.len()
+        &mut pending.tail
     }
 
     /// Has what is appended next, `len` bytes, begin a segment unless it is one with little
