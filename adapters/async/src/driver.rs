@@ -166,7 +166,7 @@ impl<T: Transport, E: Endpoint, C: Timer> Driver<T, E, C> {
             }
             now = ready!(self.poll_deadline(cx, now));
             if !self.read_ahead(cx, now) {
-                self.endpoint.handle_timeout(now);
+                self.handle_timeout(now);
             }
         }
         cx.waker().wake_by_ref();
@@ -252,7 +252,7 @@ impl<T: Transport, E: Endpoint, C: Timer> Driver<T, E, C> {
     /// A peer that never stops sending does not stop the clock.
     fn expire(&mut self, now: Time) {
         if self.endpoint.poll_timeout().is_some_and(|at| at <= now) {
-            self.endpoint.handle_timeout(now);
+            self.handle_timeout(now);
         }
     }
 
@@ -260,8 +260,15 @@ impl<T: Transport, E: Endpoint, C: Timer> Driver<T, E, C> {
     #[inline]
     fn wait(&mut self, cx: &mut Context<'_>, now: Time) -> Poll<Time> {
         let now = ready!(self.poll_deadline(cx, now));
-        self.endpoint.handle_timeout(now);
+        self.handle_timeout(now);
         Poll::Ready(now)
+    }
+
+    /// A deadline has come. What is sent then goes into this thread's buffer like all else.
+    #[cold]
+    fn handle_timeout(&mut self, now: Time) {
+        scratch::lend_output(&mut self.endpoint);
+        self.endpoint.handle_timeout(now);
     }
 
     /// Ready with the time when the next deadline has come.

@@ -239,6 +239,18 @@ fn answers_are_written_from_the_buffer_of_the_thread() {
 }
 
 #[test]
+fn a_ping_of_ours_is_written_from_the_buffer_of_the_thread() {
+    let size = 4323;
+    scratch::put_output(OutputBuffer::with_capacity(size));
+    let (mut ws, script) = web_socket(Config::default());
+    advance(26);
+    assert!(poll(ws.recv()).is_pending());
+    assert_eq!(script.0.borrow().output(), b"\x89\x00");
+    let spare = scratch::take_output().expect("what is idle has none");
+    assert_eq!(spare.capacity(), size);
+}
+
+#[test]
 fn a_message_that_answers_nothing_is_written_at_once() {
     let (mut ws, script) = web_socket(Config::default());
     assert!(poll(ws.send("hello")).is_ready());
