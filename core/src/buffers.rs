@@ -18,12 +18,9 @@ pub(crate) type Loan = Arc<()>;
 /// Smaller buffers are cheaper to allocate than to keep.
 pub(crate) const LARGE: usize = 16 << 10;
 
-/// Bytes of the one that is kept for copies.
-pub(crate) const COPY: usize = 1 << 10;
-
 #[cfg(feature = "std")]
 mod cache {
-    use super::{Arc, Box, COPY, LARGE, Loan, Vec};
+    use super::{Arc, Box, LARGE, Loan, Vec};
     use core::cell::Cell;
     use std::thread::LocalKey;
 
@@ -32,6 +29,9 @@ mod cache {
 
     /// The longest that is kept. Its capacity may be an eighth more.
     const LARGEST: usize = 4 << 20;
+
+    /// Bytes of the one that is kept for copies.
+    pub(super) const COPY: usize = 1 << 10;
 
     type Spare = Cell<Vec<u8>>;
 
@@ -170,7 +170,8 @@ pub(crate) fn recycle_read(buffer: Box<[u8]>) {
 #[inline]
 pub(crate) fn take_copy(len: usize) -> Option<Box<[u8]>> {
     #[cfg(feature = "std")]
-    return (len <= COPY).then(|| cache::take_copy().unwrap_or_else(|| Box::new([0; COPY])) as _);
+    return (len <= cache::COPY)
+        .then(|| cache::take_copy().unwrap_or_else(|| Box::new([0; cache::COPY])) as _);
     #[cfg(not(feature = "std"))]
     {
         let _ = len;
@@ -191,6 +192,7 @@ pub(crate) fn recycle_copy(buffer: Box<[u8]>) {
 
 #[cfg(all(test, feature = "std"))]
 mod tests {
+    use super::cache::COPY;
     use super::*;
 
     #[test]
@@ -236,14 +238,16 @@ mod tests {
     #[test]
     fn room_for_a_copy_comes_back_to_its_thread() {
         assert_eq!(take_copy(COPY + 1), None);
-        let first = take_copy(COPY).expect("it fits");
-        let place = first.as_ptr();
+        // Known again by its end: a new one has zeros.
+        let mut first = take_copy(COPY).expect("it fits");
+        first.fill(7);
         let second = take_copy(1).expect("a new one");
         assert_eq!(second.len(), COPY);
         drop(second);
         recycle_copy(first);
         recycle_copy(alloc::vec![0; COPY - 1].into());
-        assert_eq!(take_copy(1).map(|kept| kept.as_ptr()), Some(place));
+        assert!(take_copy(1).is_some_and(|kept| kept.ends_with(&[7])));
+        assert!(take_copy(1).is_some_and(|new| new.ends_with(&[0])));
     }
 
     #[test]

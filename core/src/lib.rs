@@ -152,8 +152,9 @@
 //!
 //! # Features
 //!
-//! `std` (on by default) chooses SIMD for masking and UTF-8 at run time and keeps up
-//! to two large message buffers per thread. Without it the crate needs `alloc` alone.
+//! `std` (on by default) chooses SIMD for masking and UTF-8 at run time and keeps, for each
+//! thread, up to two large message buffers, one to read into and 1 KiB for copies. Without it
+//! the crate needs `alloc` alone.
 //!
 //! `deflate` adds compression, which is then still to be switched on in
 //! [`Config`]; see the module `deflate`.

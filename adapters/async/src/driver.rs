@@ -90,8 +90,8 @@ impl<T: Transport, E: Endpoint, C: Timer> Driver<T, E, C> {
         &mut self.timer
     }
 
-    /// Takes over what came from elsewhere. Only who has something to send has a buffer for it,
-    /// from here on or once something was read.
+    /// Takes over what came from elsewhere. Who may have something to send for it has a buffer
+    /// then; others get one when there is something to answer.
     fn begin(&mut self) -> Time {
         let now = self.timer.now();
         if self.endpoint.wants_waker() {

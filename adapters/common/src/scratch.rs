@@ -23,6 +23,7 @@ const AHEAD: usize = 4;
 const OUTPUT_MAX: usize = 128 << 10;
 
 thread_local! {
+    // Boxed: it is taken and put back with every read, and so that is one word.
     static INPUT_SPARE: Cell<Option<Box<ReadBuffer>>> = const { Cell::new(None) };
     #[cfg(feature = "tls")]
     static RECORDS_SPARE: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
@@ -37,8 +38,8 @@ pub fn with_input<R>(read: impl FnOnce(&mut [u8]) -> R) -> R {
 /// Reads into this thread's read buffer and gives `endpoint` what came; again, if that ends
 /// with the beginning of a frame, as long as `read` has more.
 ///
-/// Answers go into this thread's output buffer, which the endpoint has then. Call it while
-/// the endpoint wants input. Pending only if nothing was read: what was may
+/// Answers go into this thread's output buffer, which is to be [taken back](reclaim_output).
+/// Call it while the endpoint wants input. Pending only if nothing was read: what was may
 /// have been answered, and answers leave before anybody waits, or hears of the end.
 pub fn receive<E: Endpoint>(
     endpoint: &mut E,
@@ -117,10 +118,14 @@ pub fn take_output() -> Option<OutputBuffer> {
     OUTPUT_SPARE.try_with(Cell::take).ok().flatten()
 }
 
-/// Keeps an output buffer for the next connection.
+/// Keeps an output buffer for the next connection: of two the one with more room.
 pub fn put_output(buffer: OutputBuffer) {
-    if buffer.capacity() <= OUTPUT_MAX {
-        let _ = OUTPUT_SPARE.try_with(|place| place.set(Some(buffer)));
+    let room = buffer.capacity();
+    if room <= OUTPUT_MAX {
+        let _ = OUTPUT_SPARE.try_with(|place| {
+            let kept = place.take().filter(|kept| kept.capacity() > room);
+            place.set(Some(kept.unwrap_or(buffer)));
+        });
     }
 }
 
@@ -248,5 +253,9 @@ mod tests {
         assert!(take_output().is_none());
         put_output(OutputBuffer::with_capacity(OUTPUT_MAX + 1));
         assert!(take_output().is_none());
+        for bytes in [100, 300, 200] {
+            put_output(OutputBuffer::with_capacity(bytes));
+        }
+        assert!(take_output().is_some_and(|buffer| buffer.capacity() >= 300));
     }
 }

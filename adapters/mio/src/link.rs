@@ -284,7 +284,7 @@ impl State {
             Until::BelowMark => !self.endpoint.wants_flush(),
             Until::Empty => {
                 let holds_output = self.wire.as_ref().is_some_and(Wire::holds_output);
-                self.endpoint.poll_transmit().is_none() && !holds_output
+                !self.endpoint.has_output() && !holds_output
             }
         }
     }

@@ -53,7 +53,7 @@ pub enum Event<'a> {
 /// | in | out |
 /// |---|---|
 /// | [`poll_event`] with the bytes of a read, [`handle_read`], [`handle_eof`], [`handle_error`] | events |
-/// | [`handle_written`], [`handle_shutdown`] | [`poll_transmit`] |
+/// | [`handle_written`], [`handle_shutdown`] | [`has_output`], [`poll_transmit`] |
 /// | [`handle_timeout`] | [`poll_timeout`] |
 /// | | [`wants_input`], [`is_drained`] |
 ///
@@ -68,6 +68,7 @@ pub enum Event<'a> {
 /// [`handle_error`]: Self::handle_error
 /// [`handle_written`]: Self::handle_written
 /// [`handle_shutdown`]: Self::handle_shutdown
+/// [`has_output`]: Self::has_output
 /// [`poll_transmit`]: Self::poll_transmit
 /// [`handle_timeout`]: Self::handle_timeout
 /// [`poll_timeout`]: Self::poll_timeout

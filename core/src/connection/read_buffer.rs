@@ -190,6 +190,7 @@ impl ReadBuffer {
                 place.copy_from_slice(begin);
             }
             self.kept.end = begin.len();
+            buffers::recycle_copy(bytes);
         }
         self.keep_cut(cut);
     }
@@ -336,8 +337,32 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_that_ends_with_a_cut_goes_back_to_the_thread() {
+        // Known again by its end: a new one has zeros.
+        let mut spare = buffers::take_copy(1).expect("short");
+        spare.fill(7);
+        buffers::recycle_copy(spare);
+        let (mut buffer, mut messages) = (ReadBuffer::default(), client());
+        let read = stream(1, 300);
+        assert_eq!(give(&mut buffer, &read, &mut messages), message(0));
+        let is_spare = || buffers::take_copy(1).is_some_and(|copy| copy.ends_with(&[7]));
+        assert!(!is_spare());
+        assert_eq!(messages.poll_item(Time::ZERO), None);
+        let rest = &stream(1, 1004)[read.len()..];
+        assert_eq!(give(&mut buffer, rest, &mut messages), message(1));
+        assert!(is_spare());
+    }
+
+    #[test]
     fn a_cut_goes_on_in_a_buffer_for_shorter_reads() {
-        for (whole, read) in [(10, 100), (10, 400), (3, 100), (3, 400)] {
+        for (whole, read) in [
+            (10, 100),
+            (10, 400),
+            (10, 512),
+            (3, 100),
+            (3, 400),
+            (3, 512),
+        ] {
             let (mut long, mut messages) = (ReadBuffer::default(), client());
             let bytes = stream(whole, 300);
             assert_eq!(give(&mut long, &bytes, &mut messages), message(0));
@@ -348,9 +373,13 @@ mod tests {
 
             let mut short = ReadBuffer::new(read);
             let mut items = Vec::new();
-            for piece in stream(whole + 2, 0)[bytes.len()..].chunks(read) {
+            let mut rest = &stream(whole + 2, 0)[bytes.len()..];
+            while !rest.is_empty() {
+                let room = short.target_for(&mut messages).len();
+                let (piece, behind) = rest.split_at(room.min(rest.len()));
                 items.extend(give(&mut short, piece, &mut messages));
                 items.extend(messages.poll_item(Time::ZERO));
+                rest = behind;
             }
             items.extend(short.give_rest(&mut messages, Time::ZERO));
             assert_eq!(items, [whole, whole + 1].map(|i| message(i).expect("some")));

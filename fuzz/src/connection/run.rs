@@ -329,7 +329,10 @@ impl Run {
         if self.failed {
             return;
         }
-        match self.connection.poll_transmit() {
+        let has_output = self.connection.has_output();
+        let next = self.connection.poll_transmit();
+        assert_eq!(next.is_some(), has_output, "it was told otherwise");
+        match next {
             None => {}
             Some(Transmit::Shutdown) => {
                 assert!(

@@ -247,7 +247,10 @@ impl<S: Service> Link<S> {
     fn write_out(&mut self, now: Time) -> bool {
         let mut has_moved = false;
         while let Some(session) = &mut self.session {
-            let mut bytes = match session.poll_transmit() {
+            let has_output = session.has_output();
+            let next = session.poll_transmit();
+            assert_eq!(next.is_some(), has_output, "it was told otherwise");
+            let mut bytes = match next {
                 None => break,
                 Some(Transmit::Shutdown) => {
                     session.handle_shutdown(now);

@@ -197,7 +197,7 @@ fn the_end_of_the_bytes_without_a_close_is_abnormal() {
             );
             assert!(bench.connection.is_drained());
             assert!(!bench.connection.wants_input());
-            assert!(bench.connection.poll_transmit().is_none());
+            assert!(transmit(&mut bench.connection).is_none());
             assert_eq!(bench.connection.poll_timeout(), None);
             assert_eq!(bench.events(), []);
         }
@@ -255,7 +255,7 @@ fn a_slow_peer_gets_all_that_was_queued_before_our_close_and_then_has_its_time()
         sender.send(alloc::vec![7; 1 << 20]).expect("open");
         sender.close(CloseCode::NORMAL, "").expect("open");
         let mut taken = 0;
-        while let Some(Transmit::Write(output)) = bench.connection.poll_transmit() {
+        while let Some(Transmit::Write(output)) = transmit(&mut bench.connection) {
             let n = output.first().len().min(100_000);
             taken += n;
             bench.connection.handle_written(n, bench.now);

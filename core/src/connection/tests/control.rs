@@ -58,7 +58,7 @@ fn of_too_many_unsent_pongs_the_newest_wins() {
         bench.feed(&pings);
         // Offered, but not taken: the newest can still be replaced.
         assert!(matches!(
-            bench.connection.poll_transmit(),
+            transmit(&mut bench.connection),
             Some(Transmit::Write(_))
         ));
         bench.connection.handle_written(0, bench.now);
@@ -78,7 +78,7 @@ fn a_peer_that_pings_and_reads_a_little_at_a_time_holds_no_more() {
     let mut out = Vec::new();
     for _ in 0..10_000 {
         bench.feed(&ping);
-        let Some(Transmit::Write(output)) = bench.connection.poll_transmit() else {
+        let Some(Transmit::Write(output)) = transmit(&mut bench.connection) else {
             panic!("no pong")
         };
         let slices: usize = output.slices().map(<[u8]>::len).sum();
@@ -100,7 +100,7 @@ fn a_pong_that_has_started_is_finished_before_the_next() {
     let mut bench = Bench::new(Role::Server);
     let ping = bench.whole(Opcode::Ping, b"first");
     bench.feed(&ping);
-    let Some(Transmit::Write(output)) = bench.connection.poll_transmit() else {
+    let Some(Transmit::Write(output)) = transmit(&mut bench.connection) else {
         panic!("no pong")
     };
     let start = output.first()[..3].to_vec();

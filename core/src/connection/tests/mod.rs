@@ -116,7 +116,7 @@ impl Bench {
     /// Takes all output, as far as the first half-close.
     pub(super) fn output(&mut self) -> Vec<u8> {
         let mut out = Vec::new();
-        while let Some(Transmit::Write(output)) = self.connection.poll_transmit() {
+        while let Some(Transmit::Write(output)) = transmit(&mut self.connection) {
             let before = out.len();
             output
                 .slices()
@@ -146,8 +146,16 @@ impl Bench {
     }
 
     pub(super) fn wants_shutdown(&mut self) -> bool {
-        matches!(self.connection.poll_transmit(), Some(Transmit::Shutdown))
+        matches!(transmit(&mut self.connection), Some(Transmit::Shutdown))
     }
+}
+
+/// What is next; that there is something, or nothing, was told before.
+pub(super) fn transmit(connection: &mut Connection) -> Option<Transmit<'_>> {
+    let has_output = connection.has_output();
+    let next = connection.poll_transmit();
+    assert_eq!(next.is_some(), has_output);
+    next
 }
 
 /// A frame as `role` receives it.

@@ -65,7 +65,7 @@ proptest! {
                     pings.push(alloc::vec![byte]);
                 }
                 Act::Write(len) => {
-                    let Some(Transmit::Write(output)) = bench.connection.poll_transmit() else { continue };
+                    let Some(Transmit::Write(output)) = transmit(&mut bench.connection) else { continue };
                     prop_assert!(output.slices().all(|slice| !slice.is_empty()));
                     prop_assert_eq!(output.is_single(), output.slices().count() == 1);
                     let written: Vec<u8> = output.slices().flatten().copied().take(len).collect();
@@ -127,13 +127,13 @@ proptest! {
                 }
                 3 => bench.connection.sender().ping(&alloc::vec![1; len.min(125)]).expect("open"),
                 _ => {
-                    let Some(Transmit::Write(output)) = bench.connection.poll_transmit() else { continue };
+                    let Some(Transmit::Write(output)) = transmit(&mut bench.connection) else { continue };
                     let written: Vec<u8> = output.slices().flatten().copied().take(len * 3).collect();
                     bench.connection.handle_written(written.len(), bench.now);
                     out[usize::from(which)].extend(written);
                 }
             }
-            let waits = |bench: &mut Bench| match bench.connection.poll_transmit() {
+            let waits = |bench: &mut Bench| match transmit(&mut bench.connection) {
                 Some(Transmit::Write(output)) => output.slices().map(<[u8]>::len).sum(),
                 _ => 0,
             };
@@ -196,7 +196,7 @@ fn a_large_payload_that_is_copied_goes_behind_little_and_not_behind_much() {
                 sender.send("before").expect("open");
             }
             sender.send(&payload[..]).expect("open");
-            let Some(Transmit::Write(output)) = bench.connection.poll_transmit() else {
+            let Some(Transmit::Write(output)) = transmit(&mut bench.connection) else {
                 panic!("nothing to write")
             };
             assert_eq!(output.slices().count(), slices, "{before}");
@@ -214,7 +214,7 @@ fn a_client_masks_in_place_only_what_nobody_else_holds() {
         let place = payload.as_ptr();
         let others = alloc::vec![payload.clone(); others];
         bench.connection.sender().send(payload).expect("open");
-        let Some(Transmit::Write(output)) = bench.connection.poll_transmit() else {
+        let Some(Transmit::Write(output)) = transmit(&mut bench.connection) else {
             panic!("no output")
         };
         let is_there = output.slices().any(|slice| slice.as_ptr() == place);
@@ -230,7 +230,7 @@ fn places(bench: &mut Bench) -> Vec<*const u8> {
         let sender = bench.connection.sender();
         sender.send(&[7; 16 << 10][..]).expect("open");
     }
-    let Some(Transmit::Write(output)) = bench.connection.poll_transmit() else {
+    let Some(Transmit::Write(output)) = transmit(&mut bench.connection) else {
         panic!("no output")
     };
     let mut places: Vec<_> = output.slices().map(<[u8]>::as_ptr).collect();
@@ -290,14 +290,14 @@ fn small_frames_leave_in_one_slice_and_large_payloads_by_reference() {
     for _ in 0..100 {
         bench.connection.sender().send("small").expect("open");
     }
-    let Some(Transmit::Write(output)) = bench.connection.poll_transmit() else {
+    let Some(Transmit::Write(output)) = transmit(&mut bench.connection) else {
         panic!("no output")
     };
     assert!(output.is_single());
     let large = Bytes::from(alloc::vec![9; 10_000]);
     let place = large.as_ptr();
     bench.connection.sender().send(large).expect("open");
-    let Some(Transmit::Write(output)) = bench.connection.poll_transmit() else {
+    let Some(Transmit::Write(output)) = transmit(&mut bench.connection) else {
         panic!("no output")
     };
     assert!(output.slices().any(|slice| slice.as_ptr() == place));
