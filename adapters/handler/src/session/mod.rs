@@ -25,6 +25,7 @@ use self::phase::Phase;
 use crate::address::Address;
 use crate::handler::{Decision, Service};
 use crate::own::Own;
+use crate::peer::Peer;
 use crate::request::Opening;
 
 /// One server connection from its first byte to its last: HTTP head, answer or upgrade,
@@ -279,7 +280,7 @@ impl<S: Service> Session<S> {
             Phase::Deciding(_) => {
                 // Messages wait until the connection is open.
                 let peer = self.own.peer.as_ref();
-                if peer.is_some_and(|peer| peer.take_wake()) {
+                if peer.is_some_and(Peer::take_wake) {
                     self.poll_decision(now);
                 }
             }
