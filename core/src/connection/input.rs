@@ -152,7 +152,12 @@ impl<'b> Input<'b> {
     /// Whether this is the first look at these bytes.
     #[inline]
     pub(crate) fn take_fresh(&mut self) -> bool {
-        core::mem::take(&mut self.fresh)
+        let is_fresh = self.fresh;
+        // Seldom: what is written would be read again with the next message.
+        if is_fresh {
+            self.fresh = false;
+        }
+        is_fresh
     }
 
     /// Uses up the next `n` bytes, which are not this connection's.
