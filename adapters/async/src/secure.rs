@@ -100,9 +100,8 @@ impl<T: Transport> Transport for MaybeTls<T> {
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         #[cfg(feature = "tls")]
         if let Some(tls) = &mut self.tls {
-            ready!(unless_blocked(
-                tls.close(&mut Polled(&mut self.transport, cx))
-            ))?;
+            let closed = tls.close(&mut Polled(&mut self.transport, cx));
+            ready!(unless_blocked(closed))?;
         }
         self.transport.poll_shutdown(cx)
     }

@@ -46,32 +46,28 @@ pub fn receive<E: Endpoint>(
     now: Time,
     mut read: impl FnMut(&mut [u8]) -> Poll<io::Result<usize>>,
 ) -> Poll<Option<E::Item>> {
-    with(
-        &INPUT_SPARE,
-        Box::default,
-        |buffer: &mut Box<ReadBuffer>| {
-            for made in 0..AHEAD {
-                let read = read(buffer.target_for(endpoint));
-                let Poll::Ready(Ok(n @ 1..)) = read else {
-                    let item = buffer.give_rest(endpoint, now);
-                    match read {
-                        Poll::Ready(Err(_)) => endpoint.handle_error(now),
-                        // The transport will say the same again.
-                        _ if made > 0 || item.is_some() => {}
-                        Poll::Ready(Ok(_)) => endpoint.handle_eof(now),
-                        Poll::Pending => return Poll::Pending,
-                    }
-                    return Poll::Ready(item);
-                };
-                lend_output(endpoint);
-                let item = buffer.give(n, endpoint, now);
-                if !buffer.is_kept() || !endpoint.wants_input() {
-                    return Poll::Ready(item.or_else(|| buffer.give_rest(endpoint, now)));
+    with(&INPUT_SPARE, Box::default, |buffer| {
+        for made in 0..AHEAD {
+            let read = read(buffer.target_for(endpoint));
+            let Poll::Ready(Ok(n @ 1..)) = read else {
+                let item = buffer.give_rest(endpoint, now);
+                match read {
+                    Poll::Ready(Err(_)) => endpoint.handle_error(now),
+                    // The transport will say the same again.
+                    _ if made > 0 || item.is_some() => {}
+                    Poll::Ready(Ok(_)) => endpoint.handle_eof(now),
+                    Poll::Pending => return Poll::Pending,
                 }
+                return Poll::Ready(item);
+            };
+            lend_output(endpoint);
+            let item = buffer.give(n, endpoint, now);
+            if !buffer.is_kept() || !endpoint.wants_input() {
+                return Poll::Ready(item.or_else(|| buffer.give_rest(endpoint, now)));
             }
-            Poll::Ready(buffer.give_rest(endpoint, now))
-        },
-    )
+        }
+        Poll::Ready(buffer.give_rest(endpoint, now))
+    })
 }
 
 /// Calls `read` with this thread's buffer for what TLS has yet to decrypt, which it
